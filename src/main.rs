@@ -1,0 +1,2 @@
+//! paynotify
+fn main() {}
