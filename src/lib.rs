@@ -1,1 +1,2 @@
 //! paynotify
+pub mod domain;

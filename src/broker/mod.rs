@@ -1,0 +1,122 @@
+//! Where notifications wait: the trait that both brokers implement, and the words they share.
+//!
+//! [`amqp`] is RabbitMQ, for production; [`embedded`] is one SQLite file, for a first try and for one small machine.
+//! `tests/broker.rs` holds both to the same conformance suite.
+//!
+//! The rule that every implementation keeps: a message leaves the broker only when its successor is durable there,
+//! or when its ending is recorded. A [`Delivery`] is settled by exactly one of the four functions of its [`Receipt`],
+//! each of which consumes it; one that is dropped instead is handed back and delivered again.
+//!
+//! A broker decides nothing: it holds what it is given until the moment that [`Progress::due`] names.
+//!
+//! [`Progress::due`]: crate::domain::Progress::due
+
+pub mod amqp;
+pub mod embedded;
+
+use async_trait::async_trait;
+
+use crate::domain::{Envelope, MerchantId, OutcomeEvent, Recorded, Unreadable};
+
+/// A place where notifications wait until they are due.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Takes a new notification. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// Nothing is known to be durable; the caller may publish the same again.
+    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError>;
+
+    /// The next message that has come due. Waits for one; waits, too, while the broker is away. Hands out at most
+    /// as many unsettled deliveries as the configured prefetch. `None` once [`stop_taking`](Self::stop_taking) was
+    /// called, and then for ever.
+    ///
+    /// A message may come back a little before it is due, when the waits that a broker offers do not add up to the
+    /// one asked for: the caller looks at `due`.
+    async fn next(&self) -> Option<Delivery>;
+
+    /// Hands out no more deliveries. Those that are out can still be settled.
+    async fn stop_taking(&self);
+
+    /// Whether the broker can be reached and used just now; if not, why.
+    fn ready(&self) -> Result<(), String>;
+
+    /// Ends every task and connection. Deliveries that are still out are handed back.
+    async fn close(&self);
+}
+
+/// A message, and the duty to settle it.
+pub struct Delivery {
+    /// What came.
+    pub content: Content,
+    /// How to settle it.
+    pub receipt: Box<dyn Receipt>,
+}
+
+/// What a message turned out to be.
+#[derive(Debug)]
+pub enum Content {
+    /// A notification and its progress.
+    Readable(Box<Envelope>),
+    /// Something that cannot be read; it belongs into the poison queue.
+    Unreadable(Unreadable),
+}
+
+/// The duty to settle one delivery. Dropping it hands the message back, to be delivered again.
+#[async_trait]
+pub trait Receipt: Send + Sync {
+    /// Replaces the message with `next`, which waits until it is due.
+    ///
+    /// # Errors
+    /// The successor is not known to be durable. The message will be delivered again.
+    async fn park(self: Box<Self>, next: &Envelope) -> Result<(), BrokerError>;
+
+    /// Forgets the message, whose ending is recorded, once the payment centre's event is durable.
+    ///
+    /// # Errors
+    /// The message may be delivered again.
+    async fn finish(self: Box<Self>, event: &OutcomeEvent, recorded: Recorded) -> Result<(), BrokerError>;
+
+    /// Moves the message, whole, to the poison queue with the reason beside it.
+    ///
+    /// # Errors
+    /// It is not known to be durable there. The message will be delivered again.
+    async fn poison(self: Box<Self>, reason: &str) -> Result<(), BrokerError>;
+
+    /// Gives the message back untouched, to be delivered again, here or by another gateway.
+    async fn hand_back(self: Box<Self>);
+}
+
+/// Why a broker did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// It cannot be reached, or is closing.
+    #[error("the broker is not there: {0}")]
+    Away(String),
+    /// It was reached and refused.
+    #[error("the broker refused: {0}")]
+    Refused(String),
+    /// It did not answer in time: whether it did it is not known.
+    #[error("the broker did not answer within {0:?}; whether the message is durable is not known")]
+    Unknown(std::time::Duration),
+}
+
+/// A queue of somebody else's messages in a form of their own, bound to one merchant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The topic exchange that the producers publish to. It is declared durable if it is not there.
+    pub exchange: String,
+    /// The routing key (or topic pattern) to bind.
+    pub routing_key: String,
+    /// Whose notifications they are.
+    pub merchant: MerchantId,
+    /// What the messages look like.
+    pub format: SourceFormat,
+}
+
+/// What a source's messages look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceFormat {
+    /// A bare URL: [`crate::domain::notification_from_url`].
+    Url,
+}

@@ -1,0 +1,30 @@
+//! What is decided, and nothing that is done.
+//!
+//! Everything in here is pure: the moment and the random number that a decision needs are arguments. There is no
+//! broker, socket, database, guest, clock or task here, and `tests/tidy.rs` keeps it so. The rest of the program
+//! carries out what this module returns and never decides for itself.
+//!
+//! Read in this order: [`Notification`] (what must be told), [`Envelope`] (that, and how far it has come),
+//! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows).
+
+mod envelope;
+mod identity;
+mod ladder;
+mod legacy;
+mod moment;
+mod money;
+mod next_step;
+mod notification;
+mod outcome;
+mod verdict;
+
+pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
+pub use identity::{InvalidIdentity, MerchantId, NotificationId};
+pub use ladder::{InvalidLadder, Jitter, Ladder};
+pub use legacy::notification_from_url;
+pub use moment::Moment;
+pub use money::{Currency, Money};
+pub use next_step::{Happened, HoldReason, NextStep, Policy, next_step};
+pub use notification::{Channel, Failure, InvalidRecord, Notification, Payer, PaymentStatus, Record, SCHEMA};
+pub use outcome::{Outcome, OutcomeEvent, Recorded};
+pub use verdict::{TransportFailure, Verdict};

@@ -1,0 +1,273 @@
+//! The decision: what follows an attempt, or a reason that there was none.
+//!
+//! The one place where it is decided whether a notification goes on, waits or ends. The caller brings the moment and
+//! a random number, and carries out what comes back: it publishes no other progress than the one returned here.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{AttemptNumber, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict};
+
+/// Bounds of the decision that are the gateway's, not a merchant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The longest wait that a `Retry-After` or a plugin may ask for; longer ones are cut to it.
+    pub longest_retry_after: Duration,
+    /// How long a notification may be held in a row before it is abandoned to the poison queue.
+    pub longest_hold: Duration,
+}
+
+impl Default for Policy {
+    /// One hour, and three days.
+    fn default() -> Self {
+        let hour = Duration::from_secs(60 * 60);
+        Self { longest_retry_after: hour, longest_hold: 72 * hour }
+    }
+}
+
+/// What came of taking a notification up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// An attempt was made, and the plugin has judged the reply.
+    Replied(Verdict),
+    /// An attempt was made, and no reply came of it.
+    NoReply(TransportFailure),
+    /// No attempt counts: it could not be made, or its reply could not be judged.
+    Held(HoldReason),
+}
+
+/// Why a notification waits without an attempt being spent. Never the merchant's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// No merchant of that name is configured; one may be in a minute.
+    UnknownMerchant,
+    /// The merchant's plugin is not loaded.
+    PluginMissing,
+    /// The plugin trapped, ran over a bound, answered with an error or made an invalid request: what it was.
+    PluginFault(String),
+    /// The merchant has as many attempts under way as it may.
+    MerchantBusy,
+    /// The gateway has no room for a plugin call just now.
+    GatewayBusy,
+}
+
+impl HoldReason {
+    /// A short name for logs, records and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownMerchant => "unknown_merchant",
+            Self::PluginMissing => "plugin_missing",
+            Self::PluginFault(_) => "plugin_fault",
+            Self::MerchantBusy => "merchant_busy",
+            Self::GatewayBusy => "gateway_busy",
+        }
+    }
+
+    /// The n-th hold in a row waits twice as long as the one before it, from a least to a most.
+    fn delay(&self, count: NonZeroU32) -> Duration {
+        let (least, most) = match self {
+            Self::MerchantBusy | Self::GatewayBusy => (Duration::from_secs(1), Duration::from_secs(8)),
+            Self::UnknownMerchant | Self::PluginMissing => (Duration::from_secs(1), Duration::from_secs(64)),
+            Self::PluginFault(_) => (Duration::from_secs(4), Duration::from_secs(256)),
+        };
+        let doublings = (count.get() - 1).min(16);
+        (least * (1 << doublings)).min(most)
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownMerchant => formatter.write_str("no merchant of that name is configured"),
+            Self::PluginMissing => formatter.write_str("the merchant's plugin is not loaded"),
+            Self::PluginFault(fault) => write!(formatter, "the plugin is at fault: {fault}"),
+            Self::MerchantBusy => {
+                formatter.write_str("the merchant has as many attempts under way as it may")
+            }
+            Self::GatewayBusy => formatter.write_str("the gateway has no room for a plugin call"),
+        }
+    }
+}
+
+/// What to do with the notification now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// It has ended.
+    Finish(Outcome),
+    /// The next attempt waits on its rung.
+    Retry(Progress),
+    /// The same attempt waits, unspent.
+    Hold(Progress, HoldReason),
+}
+
+/// Decides. `random` spreads waits where the ladder has jitter: any number, all equally likely.
+#[must_use]
+pub fn next_step(
+    progress: Progress,
+    ladder: &Ladder,
+    policy: &Policy,
+    happened: Happened,
+    now: Moment,
+    random: u64,
+) -> NextStep {
+    let climb = |after: Option<Duration>, reason: String| match ladder.delay_after(progress.attempt, random) {
+        None => NextStep::Finish(Outcome::Exhausted { reason }),
+        Some(delay) => {
+            let asked = after.unwrap_or_default().min(policy.longest_retry_after);
+            NextStep::Retry(Progress {
+                attempt: progress.attempt.next(),
+                due: now.after(delay.max(asked)),
+                first_seen: progress.first_seen,
+                held: None,
+            })
+        }
+    };
+    match happened {
+        Happened::Replied(Verdict::Confirmed { detail }) => NextStep::Finish(Outcome::Confirmed { detail }),
+        Happened::Replied(Verdict::Stop { reason }) => NextStep::Finish(Outcome::Stopped { reason }),
+        Happened::Replied(Verdict::Retry { after, reason }) => climb(after, reason),
+        Happened::NoReply(failure) => climb(None, failure.to_string()),
+        Happened::Held(reason) => hold(progress, policy, reason, now),
+    }
+}
+
+fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) -> NextStep {
+    let held = match progress.held {
+        None => Held { since: now, count: NonZeroU32::MIN },
+        Some(held) => Held { since: held.since, count: held.count.saturating_add(1) },
+    };
+    if now.since(held.since) >= policy.longest_hold {
+        return NextStep::Finish(Outcome::Abandoned { reason: reason.to_string() });
+    }
+    let due = now.after(reason.delay(held.count));
+    NextStep::Hold(Progress { due, held: Some(held), ..progress }, reason)
+}
+
+impl Outcome {
+    /// How many attempts were made by one that ended like this while `attempt` was the next to be made.
+    #[must_use]
+    pub fn attempts(&self, attempt: AttemptNumber) -> u32 {
+        match self {
+            Self::Confirmed { .. } | Self::Stopped { .. } | Self::Exhausted { .. } => attempt.get(),
+            Self::Abandoned { .. } => attempt.get() - 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Jitter;
+    use proptest::prelude::*;
+
+    fn any_happened() -> impl Strategy<Value = Happened> {
+        let after = proptest::option::of((0u64..100_000).prop_map(Duration::from_secs));
+        prop_oneof![
+            1 => Just(Happened::Replied(Verdict::Confirmed { detail: None })),
+            1 => Just(Happened::Replied(Verdict::Stop { reason: "gone".into() })),
+            8 => after.prop_map(|after| Happened::Replied(Verdict::Retry { after, reason: "no".into() })),
+            4 => Just(Happened::NoReply(TransportFailure::ConnectFailed)),
+            3 => Just(Happened::Held(HoldReason::MerchantBusy)),
+            2 => Just(Happened::Held(HoldReason::PluginFault("trap".into()))),
+            2 => Just(Happened::Held(HoldReason::UnknownMerchant)),
+        ]
+    }
+
+    fn any_ladder() -> impl Strategy<Value = Ladder> {
+        let delays = proptest::collection::vec((100u64..600_000).prop_map(Duration::from_millis), 1..9);
+        (delays, 0u16..=1_000).prop_map(|(delays, jitter)| {
+            let jitter = Jitter::from_thousandths(jitter).expect("in bounds");
+            Ladder::new(delays, jitter).expect("in bounds")
+        })
+    }
+
+    proptest! {
+        /// The model: a count of refusals. A notification is waiting or has ended, exactly one of the two, at each
+        /// step; the n-th refusal climbs to rung n and to no other; a hold spends nothing; the refusal after the last
+        /// rung exhausts; nothing is due before its rung's delay or after its bound.
+        #[test]
+        fn no_sequence_loses_ends_twice_skips_or_overclimbs(
+            ladder in any_ladder(),
+            events in proptest::collection::vec((any_happened(), any::<u64>(), 0u64..5_000), 1..60),
+        ) {
+            let policy = Policy::default();
+            let mut now = Moment::from_unix_milliseconds(1_000_000);
+            let mut progress =
+                Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None };
+            let mut refusals = 0_usize;
+            let mut held_since = None;
+            for (happened, random, late) in events {
+                now = progress.due.after(Duration::from_millis(late));
+                let step = next_step(progress, &ladder, &policy, happened.clone(), now, random);
+                let refused_after = match &happened {
+                    Happened::Replied(Verdict::Retry { after, .. }) => Some(after.unwrap_or_default()),
+                    Happened::NoReply(_) => Some(Duration::ZERO),
+                    Happened::Replied(_) | Happened::Held(_) => None,
+                };
+                match (happened, step) {
+                    (Happened::Replied(Verdict::Confirmed { .. }), NextStep::Finish(Outcome::Confirmed { .. }))
+                    | (Happened::Replied(Verdict::Stop { .. }), NextStep::Finish(Outcome::Stopped { .. })) => return Ok(()),
+                    (Happened::Held(_), NextStep::Finish(Outcome::Abandoned { .. })) => {
+                        let since = held_since.unwrap_or(now);
+                        prop_assert!(now.since(since) >= policy.longest_hold);
+                        return Ok(());
+                    }
+                    (Happened::Held(reason), NextStep::Hold(next, why)) => {
+                        prop_assert_eq!(reason, why);
+                        let since = *held_since.get_or_insert(now);
+                        prop_assert_eq!(next.attempt, progress.attempt);
+                        prop_assert_eq!(next.held.map(|held| held.since), Some(since));
+                        prop_assert!(next.due > now && next.due.since(now) <= Duration::from_secs(256));
+                        progress = next;
+                    }
+                    (_, NextStep::Finish(Outcome::Exhausted { .. })) => {
+                        prop_assert!(refused_after.is_some());
+                        prop_assert_eq!(refusals, ladder.delays().len());
+                        return Ok(());
+                    }
+                    (_, NextStep::Retry(next)) => {
+                        let asked = refused_after.expect("only a refusal climbs");
+                        let rung = ladder.delays().get(refusals).copied().expect("not past the last rung");
+                        refusals += 1;
+                        held_since = None;
+                        prop_assert_eq!(next.attempt.get() as usize, refusals + 1);
+                        prop_assert_eq!(next.held, None);
+                        let least = rung.max(asked.min(policy.longest_retry_after));
+                        let most = (rung * 2).max(asked.min(policy.longest_retry_after));
+                        let wait = next.due.since(now);
+                        prop_assert!(wait >= least && wait <= most, "{wait:?} for {rung:?}, asked {asked:?}");
+                        progress = next;
+                    }
+                    (happened, step) => prop_assert!(false, "{happened:?} led to {step:?}"),
+                }
+                prop_assert_eq!(progress.first_seen.unix_milliseconds(), 1_000_000);
+            }
+        }
+    }
+
+    #[test]
+    fn a_hold_that_never_ends_is_abandoned() {
+        let policy = Policy::default();
+        let mut now = Moment::EPOCH;
+        let mut progress = Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None };
+        let mut holds = 0;
+        loop {
+            let happened = Happened::Held(HoldReason::PluginFault("trap".into()));
+            match next_step(progress, &Ladder::default(), &policy, happened, now, 0) {
+                NextStep::Hold(next, _) => progress = next,
+                NextStep::Finish(outcome) => {
+                    assert_eq!(outcome.name(), "abandoned");
+                    assert_eq!(outcome.attempts(progress.attempt), 0);
+                    break;
+                }
+                NextStep::Retry(_) => unreachable!("a hold spends no attempt"),
+            }
+            now = progress.due;
+            holds += 1;
+        }
+        // 4, 8, … 128 s, then 256 s each, until three days are over.
+        assert_eq!(holds, 6 + (72 * 3_600_u64 - 252).div_ceil(256));
+    }
+}

@@ -1,0 +1,1 @@
+//! Merchants' plugins: loading, bounding and calling them.
