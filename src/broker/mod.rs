@@ -77,11 +77,12 @@ pub trait Receipt: Send + Sync {
     /// The message may be delivered again.
     async fn finish(self: Box<Self>, event: &OutcomeEvent, recorded: Recorded) -> Result<(), BrokerError>;
 
-    /// Moves the message, whole, to the poison queue with the reason beside it.
+    /// Moves the message, whole, to the poison queue with the reason beside it; for a notification that is abandoned,
+    /// the payment centre's event is made durable as well.
     ///
     /// # Errors
     /// It is not known to be durable there. The message will be delivered again.
-    async fn poison(self: Box<Self>, reason: &str) -> Result<(), BrokerError>;
+    async fn poison(self: Box<Self>, reason: &str, event: Option<&OutcomeEvent>) -> Result<(), BrokerError>;
 
     /// Gives the message back untouched, to be delivered again, here or by another gateway.
     async fn hand_back(self: Box<Self>);

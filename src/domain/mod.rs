@@ -8,6 +8,7 @@
 //! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows).
 
 mod envelope;
+mod exchange;
 mod identity;
 mod ladder;
 mod legacy;
@@ -19,6 +20,7 @@ mod outcome;
 mod verdict;
 
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
+pub use exchange::{InvalidRequest, Origin, Reply, Request, UncheckedRequest};
 pub use identity::{InvalidIdentity, MerchantId, NotificationId};
 pub use ladder::{InvalidLadder, Jitter, Ladder};
 pub use legacy::notification_from_url;

@@ -1,1 +1,9 @@
 //! The journal in one SQLite file.
+
+/// Comes next.
+#[derive(Debug)]
+pub struct Settings;
+
+/// Comes next.
+#[derive(Debug)]
+pub struct SqliteJournal;
