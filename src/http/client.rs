@@ -1,0 +1,215 @@
+//! One merchant's client: its connections, and one exchange over them.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::rt::TokioTimer;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::Connector;
+use super::{Settings, TlsRoots, failure};
+use crate::domain::{Reply, Request, TransportFailure};
+
+/// How a request introduces itself unless the plugin has it introduce itself otherwise.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("paynotify/", env!("CARGO_PKG_VERSION")));
+
+/// hyper refuses a smaller one.
+const SHORTEST_HEADER_SECTION: usize = 8 * 1024;
+
+/// An HTTP/2 connection that stays silent for so long while a reply is awaited is asked whether it is still there, and
+/// given up when it stays silent for as long again. Without that, a connection whose other end has vanished would be
+/// used for every request to that merchant until the system gives it up, many minutes later.
+const HTTP2_SILENCE: Duration = Duration::from_secs(5);
+
+/// The smallest window that HTTP/2 knows of (RFC 9113 section 6.9.2).
+const SMALLEST_WINDOW: u32 = 65_535;
+
+/// How much may come in over one HTTP/2 connection, for all its replies together, before it is read.
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// The client of one merchant. Requests may be sent over it side by side; dropping it closes all its connections.
+pub struct Client {
+    settings: Settings,
+    pool: legacy::Client<Connector, Full<Bytes>>,
+    /// Owns the tasks that drive the connections; only held for its end.
+    _connections: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Client {
+    /// A client without a connection yet. Cheap: no task, no socket, no copy of the trusted authorities.
+    #[must_use]
+    pub fn new(settings: &Settings, roots: &TlsRoots) -> Self {
+        let connections = Arc::new(Mutex::new(JoinSet::new()));
+        let settings = Settings {
+            longest_header_section: settings.longest_header_section.max(SHORTEST_HEADER_SECTION),
+            ..*settings
+        };
+        let header_list = u32::try_from(settings.longest_header_section).unwrap_or(u32::MAX);
+        let stream_window = u32::try_from(settings.longest_reply)
+            .unwrap_or(HTTP2_CONNECTION_WINDOW)
+            .clamp(SMALLEST_WINDOW, HTTP2_CONNECTION_WINDOW);
+        let pool = legacy::Client::builder(Connections(Arc::downgrade(&connections)))
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.idle_timeout)
+            .pool_max_idle_per_host(settings.idle_connections)
+            .http1_max_buf_size(settings.longest_header_section)
+            .http1_max_headers(settings.most_headers)
+            .http2_max_header_list_size(header_list)
+            .http2_initial_stream_window_size(stream_window)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .http2_keep_alive_interval(HTTP2_SILENCE)
+            .http2_keep_alive_timeout(HTTP2_SILENCE)
+            // When the peer closes an idle connection just as a request is handed to it, the request is taken back and
+            // put on another. hyper hands it back only when not one byte of it was written; one that may have been
+            // received, even in part, fails and is not repeated here.
+            .retry_canceled_requests(true)
+            .build(Connector::new(roots, settings.timeouts.connect));
+        Self { settings, pool, _connections: connections }
+    }
+
+    /// Sends a request and takes in the reply: its status, header section and body up to the bound. Interim replies (1xx)
+    /// are passed over. When the body is longer than the bound, the reply is complete with what there is, marked as
+    /// truncated, and its connection is closed.
+    ///
+    /// Dropping the future ends the exchange; the merchant may have received the request all the same.
+    ///
+    /// # Errors
+    /// The one reason why there is no reply. It always means: try again.
+    pub async fn send(&self, request: Request) -> Result<Reply, TransportFailure> {
+        let authority = request.uri.authority().cloned();
+        let result = self.exchange(outgoing(request)).await;
+        result.map_err(|failed| {
+            // The path and query stay out of the log: they may hold what is the merchant's alone.
+            tracing::debug!(
+                merchant_authority = authority.as_ref().map(tracing::field::display),
+                failure = failed.failure.name(),
+                cause = failed.cause,
+                "no reply"
+            );
+            failed.failure
+        })
+    }
+
+    async fn exchange(&self, mut request: http::Request<Full<Bytes>>) -> Result<Reply, Failed> {
+        let timeouts = self.settings.timeouts;
+        let start = Instant::now();
+        let end = later(start, timeouts.total);
+
+        let mut connection = capture_connection(&mut request);
+        let mut response = self.pool.request(request);
+        let connected = async {
+            tokio::select! {
+                biased;
+                early = &mut response => Some(early),
+                () = async { connection.wait_for_connection_metadata().await; } => None,
+            }
+        };
+        let connected = timeout_at(end.min(later(start, timeouts.connect)), connected)
+            .await
+            .map_err(|_| TransportFailure::ConnectTimedOut)?;
+        let response = match connected {
+            Some(early) => early,
+            None => timeout_at(end.min(later(Instant::now(), timeouts.first_byte)), response)
+                .await
+                .map_err(|_| TransportFailure::FirstByteTimedOut)?,
+        }?;
+        timeout_at(end, self.read(response)).await.map_err(|_| TransportFailure::TotalTimedOut)?
+    }
+
+    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, Failed> {
+        let (head, mut incoming) = response.into_parts();
+        if head.headers.len() > self.settings.most_headers {
+            return Err(TransportFailure::HeadersTooLarge.into());
+        }
+        let longest = self.settings.longest_reply;
+        let mut body = BytesMut::new();
+        let mut truncated = false;
+        while let Some(frame) = incoming.frame().await {
+            // Frames are data or trailers, and trailers say nothing that a plugin could judge.
+            let Ok(data) = frame?.into_data() else { continue };
+            truncated = data.len() > longest - body.len();
+            body.extend_from_slice(&data[..data.len().min(longest - body.len())]);
+            if truncated {
+                break;
+            }
+        }
+        Ok(Reply { status: head.status, headers: head.headers, body: body.freeze(), truncated })
+    }
+}
+
+/// The request as hyper takes it. `host` and `content-length` are hyper's to add.
+fn outgoing(request: Request) -> http::Request<Full<Bytes>> {
+    let mut outgoing = http::Request::new(Full::new(request.body));
+    *outgoing.method_mut() = request.method;
+    *outgoing.uri_mut() = request.uri;
+    *outgoing.headers_mut() = request.headers;
+    outgoing.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+    outgoing
+}
+
+/// A moment that no clock can hold counts as one that nobody will see.
+fn later(moment: Instant, by: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    moment + by.min(YEAR)
+}
+
+/// A failure with what the libraries say about it, for the log.
+struct Failed {
+    failure: TransportFailure,
+    cause: Option<String>,
+}
+
+impl From<TransportFailure> for Failed {
+    fn from(failure: TransportFailure) -> Self {
+        Self { failure, cause: None }
+    }
+}
+
+impl From<legacy::Error> for Failed {
+    fn from(error: legacy::Error) -> Self {
+        Self { failure: failure::of(&error), cause: Some(chain(&error)) }
+    }
+}
+
+impl From<hyper::Error> for Failed {
+    fn from(error: hyper::Error) -> Self {
+        Self { failure: failure::of(&error), cause: Some(chain(&error)) }
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Where hyper puts the tasks that drive connections: into the client's set, so that they end with the client. A weak
+/// reference, because some of those tasks hold the executor themselves.
+#[derive(Clone)]
+struct Connections(Weak<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Connections {
+    fn execute(&self, future: F) {
+        // Without a client or a runtime there is nothing left to drive, and dropping the future closes its connection.
+        let (Some(tasks), Ok(runtime)) = (self.0.upgrade(), Handle::try_current()) else { return };
+        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(future, &runtime);
+    }
+}
