@@ -1,0 +1,3 @@
+//! check
+#![allow(missing_docs)]
+pub fn run() -> anyhow::Result<()> { anyhow::bail!("todo") }
