@@ -1,1 +1,37 @@
 //! Merchants' plugins: loading, bounding and calling them.
+//!
+//! A plugin is a WebAssembly component of the world in `wit/merchant.wit`. The rule of this module: whatever a plugin
+//! does, it does to itself. It gets a fresh instance for every call, nothing but its arguments, and a bound on
+//! everything that it could use up; what goes wrong comes back as a [`Fault`] with a name, never as a verdict.
+//!
+//! The way of a call: [`Plugin`] takes a place (`call`), makes a store with its bounds (`sandbox`), hands over the
+//! arguments (`convert`), and names what went wrong (`fault`). The way of a file: `load` refuses what is not a plugin,
+//! compiles the rest off the asynchronous threads and asks it to describe itself.
+//!
+//! Deliberately absent: a pool of instances to use again (an instance that has served one merchant never serves
+//! another), time-outs by dropping a call (a call ends by itself, at its bound), and any knowledge of what a format
+//! looks like. The generated types of the contract never leave this module.
+
+mod bindings;
+mod call;
+mod convert;
+mod crypto;
+mod description;
+mod engine;
+mod fault;
+mod host;
+mod lines;
+mod load;
+mod registry;
+mod sandbox;
+mod settings;
+mod wasi;
+
+pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
+pub use crypto::{Algorithm, Key, Keys, Secret};
+pub use description::{Description, KeyNeed, LadderPreset};
+pub use fault::{CallError, Fault, Limit, Refusal};
+pub use host::{Host, HostError};
+pub use load::{LoadError, LoadProblem};
+pub use registry::Registry;
+pub use settings::Settings;

@@ -1,0 +1,271 @@
+//! One call of one plugin, from its place in the queue to its answer or the name of its failure.
+//!
+//! Each call is a task of its own, so that a panic ends the call and nothing else. The task is never cancelled: when
+//! the caller goes away it runs to its end, which its bounds make sure of, and only then gives its place back.
+//! [`Host::close`](super::Host::close) waits for all of them.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::Store;
+
+use super::bindings::exports::paynotify::merchant::plugin::Description as WitDescription;
+use super::bindings::{MerchantPlugin, MerchantPluginPre};
+use super::convert;
+use super::crypto::Keys;
+use super::description::Description;
+use super::fault::{CallError, Circumstances, Fault, classify, for_people};
+use super::host::Shared;
+use super::lines::Lines;
+use super::sandbox::{self, Guest, Surroundings};
+use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
+
+/// Where, and with which settings and keys, a merchant wants to be told.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The merchant's URL exactly as configured.
+    pub url: String,
+    /// What the plugin may address; the first is the URL's own.
+    pub origins: Vec<Origin>,
+    /// A JSON object that [`Plugin::check_settings`] has accepted.
+    pub settings_json: String,
+    /// All keys that calls for this endpoint can reach.
+    pub keys: Keys,
+}
+
+/// The attempt that a call belongs to: all time and randomness there is for a plugin.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptContext {
+    /// Which attempt it is.
+    pub number: AttemptNumber,
+    /// The moment of the attempt.
+    pub now: Moment,
+    /// Fresh random bytes; the same again when the attempt is made again.
+    pub entropy: [u8; 32],
+}
+
+/// Why settings do not do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The plugin's own words, for the one who wrote the merchant's file; cut and escaped.
+    #[error("{0}")]
+    Refused(String),
+    /// The plugin could not say.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// A loaded plugin. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin(Arc<Loaded>);
+
+struct Loaded {
+    callee: Callee,
+    description: Description,
+    hash: String,
+    file: String,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "plugin `{}` {} ({})", self.0.description.name, self.0.description.version, self.0.hash)
+    }
+}
+
+impl Plugin {
+    pub(super) fn new(callee: Callee, description: Description, hash: String, file: &str) -> Self {
+        let callee = Callee { name: description.name.as_str().into(), ..callee };
+        Self(Arc::new(Loaded { callee, description, hash, file: file.to_owned() }))
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of its file: which build of it made an attempt.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.0.hash
+    }
+
+    /// The file that it came from.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.0.file
+    }
+
+    /// Asks whether the settings of a merchant's file do.
+    ///
+    /// # Errors
+    /// They do not, or the plugin could not say.
+    pub async fn check_settings(&self, settings_json: &str) -> Result<(), SettingsError> {
+        let settings = settings_json.to_owned();
+        let result = self
+            .0
+            .callee
+            .call(Occasion::NONE, Keys::default(), |store, plugin| {
+                Box::pin(async move {
+                    plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
+                })
+            })
+            .await?;
+        result.map_err(|text| SettingsError::Refused(for_people(&text, convert::LONGEST_ERROR)))
+    }
+
+    /// Has the plugin write the request of one attempt, and checks it. The same arguments give the same request.
+    ///
+    /// # Errors
+    /// There is no room for the call, or the plugin is at fault; a request that breaks a rule is such a fault.
+    pub async fn format(
+        &self,
+        notification: &Notification,
+        endpoint: &Endpoint,
+        attempt: &AttemptContext,
+    ) -> Result<Request, CallError> {
+        let arguments =
+            (convert::notification(notification), convert::endpoint(endpoint), convert::attempt(attempt));
+        let request = self
+            .0
+            .callee
+            .call(Occasion::of(notification, attempt), endpoint.keys.clone(), |store, plugin| {
+                Box::pin(async move {
+                    let (notification, endpoint, attempt) = arguments;
+                    plugin
+                        .paynotify_merchant_plugin()
+                        .call_format(store, &notification, &endpoint, &attempt)
+                        .await
+                })
+            })
+            .await?
+            .map_err(convert::refusal)?;
+        let longest_body = self.0.callee.host.settings.longest_body;
+        Ok(convert::request(request).check(&endpoint.origins, longest_body).map_err(Fault::from)?)
+    }
+
+    /// Has the plugin say what a reply means.
+    ///
+    /// # Errors
+    /// There is no room for the call, or the plugin is at fault. Neither is ever a confirmation.
+    pub async fn judge(
+        &self,
+        notification: &Notification,
+        endpoint: &Endpoint,
+        attempt: &AttemptContext,
+        reply: &Reply,
+    ) -> Result<Verdict, CallError> {
+        let arguments = (convert::notification(notification), convert::endpoint(endpoint), convert::reply(reply));
+        let verdict = self
+            .0
+            .callee
+            .call(Occasion::of(notification, attempt), endpoint.keys.clone(), |store, plugin| {
+                Box::pin(async move {
+                    let (notification, endpoint, reply) = arguments;
+                    plugin
+                        .paynotify_merchant_plugin()
+                        .call_judge(store, &notification, &endpoint, &reply)
+                        .await
+                })
+            })
+            .await?
+            .map_err(convert::refusal)?;
+        Ok(convert::verdict(verdict))
+    }
+}
+
+/// What a call is made for.
+struct Occasion {
+    notification: String,
+    now: Moment,
+    entropy: [u8; 32],
+}
+
+impl Occasion {
+    /// No attempt: always the same time and randomness.
+    const NONE: Self = Self { notification: String::new(), now: Moment::EPOCH, entropy: [0; 32] };
+
+    fn of(notification: &Notification, attempt: &AttemptContext) -> Self {
+        Self { notification: notification.id().to_string(), now: attempt.now, entropy: attempt.entropy }
+    }
+}
+
+/// What can be called.
+pub(super) struct Callee {
+    host: Arc<Shared>,
+    pre: MerchantPluginPre<Guest>,
+    /// The format's name, or until that is known the file's.
+    name: Arc<str>,
+    /// The plugin's own places.
+    calls: Arc<Semaphore>,
+}
+
+impl Callee {
+    pub(super) fn new(host: Arc<Shared>, pre: MerchantPluginPre<Guest>, name: &str) -> Self {
+        let calls = Arc::new(Semaphore::new(host.settings.calls_per_plugin as usize));
+        Self { host, pre, name: name.into(), calls }
+    }
+
+    pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
+        self.call(Occasion::NONE, Keys::default(), |store, plugin| {
+            Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
+        })
+        .await
+    }
+
+    /// Waits for a place, then calls a fresh instance in a task of its own.
+    async fn call<R: Send + 'static>(
+        &self,
+        occasion: Occasion,
+        keys: Keys,
+        body: impl for<'a> FnOnce(&'a mut Store<Guest>, &'a MerchantPlugin) -> BoxFuture<'a, wasmtime::Result<R>>
+        + Send
+        + 'static,
+    ) -> Result<R, CallError> {
+        let settings = Arc::clone(&self.host.settings);
+        let place = self.place().await?;
+        let lines = Lines::new(Arc::clone(&self.name), occasion.notification, &settings);
+        let surroundings =
+            Surroundings { now: occasion.now, entropy: occasion.entropy, keys, lines: lines.clone() };
+        let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
+        let pre = self.pre.clone();
+        let task = tokio::spawn(async move {
+            let result = async {
+                let plugin = pre.instantiate_async(&mut store).await?;
+                body(&mut store, &plugin).await
+            }
+            .await;
+            // The memory is back in the pool before the place is free.
+            drop(store);
+            drop(place);
+            let last_words = lines.finish();
+            result.map_err(|error| {
+                let circumstances = Circumstances {
+                    call_timeout: settings.call_timeout,
+                    stack: settings.stack,
+                    host_call_bytes: settings.host_call_bytes,
+                    last_words,
+                };
+                classify(&error, &circumstances)
+            })
+        });
+        match task.await {
+            Ok(result) => result,
+            Err(error) => Err(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
+        }
+    }
+
+    /// The plugin's own place first: waiting for it takes nobody else's.
+    async fn place(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
+        let both = async {
+            let own = Arc::clone(&self.calls).acquire_owned().await;
+            let common = Arc::clone(&self.host.calls).acquire_owned().await;
+            own.and_then(|own| Ok((own, common?)))
+        };
+        match tokio::time::timeout(self.host.settings.longest_wait, both).await {
+            Ok(Ok(places)) => Ok(places),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy),
+        }
+    }
+}

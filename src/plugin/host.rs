@@ -1,0 +1,74 @@
+//! What all plugins share: the engine, the linker and the places for calls.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
+
+use super::bindings::MerchantPlugin;
+use super::call::Plugin;
+use super::load::{self, LoadError};
+use super::sandbox::Guest;
+use super::settings::Settings;
+use super::{engine, wasi};
+
+/// The host of plugins. Cheap to clone; one serves the whole gateway.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<Guest>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) calls: Arc<Semaphore>,
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+#[error("plugins cannot be run here: {0:#}")]
+pub struct HostError(wasmtime::Error);
+
+impl Host {
+    /// Makes the engine. Takes address space, and a thread that counts running time until the host and its plugins
+    /// are gone.
+    ///
+    /// # Errors
+    /// The cache folder cannot be used or is not private, or a bound is one that the engine cannot keep.
+    pub fn new(settings: Settings) -> Result<Self, HostError> {
+        let make = || {
+            let engine = engine::engine(&settings)?;
+            let mut linker = Linker::new(&engine);
+            wasi::link(&mut linker)?;
+            MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+            let calls = Arc::new(Semaphore::new(settings.concurrent_calls as usize));
+            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), calls })))
+        };
+        make().map_err(HostError)
+    }
+
+    /// Loads a plugin's file: checks, compiles (unless the cache has it) and asks it to describe itself.
+    ///
+    /// # Errors
+    /// One sentence that names the file and what is wrong with it.
+    pub async fn load(&self, file: &Path) -> Result<Plugin, LoadError> {
+        load::file(&self.0, file).await
+    }
+
+    /// The same for bytes that are in memory already; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Plugin, LoadError> {
+        load::bytes(&self.0, name, bytes).await
+    }
+
+    /// Ends the host's work: calls under way come to their end, later ones are
+    /// [`Busy`](super::CallError::Busy).
+    pub async fn close(&self) {
+        let all = self.0.calls.acquire_many(self.0.settings.concurrent_calls).await;
+        self.0.calls.close();
+        drop(all);
+    }
+}
