@@ -119,11 +119,12 @@ fn remove_orphans(folder: &Path, names: &[String]) -> Result<()> {
         let is_stamp = path.extension().is_some_and(|extension| extension == "stamp");
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if is_stamp && !names.contains(&name) {
-            fs::remove_file(&path)?;
-            fs::remove_file(component(folder, &name)).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+            let component = component(folder, &name);
+            if component.exists() {
+                fs::remove_file(&component)
+                    .with_context(|| format!("{} cannot be removed", component.display()))?;
+            }
+            fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
         }
     }
     Ok(())

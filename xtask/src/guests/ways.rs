@@ -186,11 +186,11 @@ fn pair(compiler: &Compiler) -> Result<Toolchain> {
         }
         fetch(&apt, &source, "./usr/src/*/library", partial)?;
         // Tried here, so that a compiler that cannot start on this machine is never kept.
-        tells_version(&mut Command::new(rustc_of(partial)?).env("LD_LIBRARY_PATH", libraries_of(partial)?))
+        tells_version(Command::new(rustc_of(partial)?).env("LD_LIBRARY_PATH", libraries_of(partial)?))
             .map(drop)
     })?;
     let (rustc, libraries) = (rustc_of(&folder)?, libraries_of(&folder)?);
-    let version = tells_version(&mut Command::new(&rustc).env("LD_LIBRARY_PATH", &libraries))?;
+    let version = tells_version(Command::new(&rustc).env("LD_LIBRARY_PATH", &libraries))?;
     let mut toolchain = compiler.toolchain_with_std(format!("pair {version}"))?;
     toolchain.environment.extend([
         ("RUSTC", rustc.into_os_string()),
