@@ -32,7 +32,8 @@ pub(crate) fn machine_archive(suffix: &str) -> Result<Archive> {
     }
     let suite = field("VERSION_CODENAME") + suffix;
     let sources = machine_sources()?;
-    archive_of(&sources, &suite).with_context(|| format!("the machine's apt sources name no mirror of {suite}"))
+    archive_of(&sources, &suite)
+        .with_context(|| format!("the machine's apt sources name no mirror of {suite}"))
 }
 
 /// A package as the archive's index tells it.
@@ -58,7 +59,8 @@ impl PrivateApt {
         for made in [lists.join("partial"), folder.join("archives/partial")] {
             fs::create_dir_all(&made).with_context(|| format!("{} cannot be made", made.display()))?;
         }
-        let signed_by = archive.signed_by.as_ref().map_or_else(String::new, |path| format!("[signed-by={path}] "));
+        let signed_by =
+            archive.signed_by.as_ref().map_or_else(String::new, |path| format!("[signed-by={path}] "));
         let shown = folder.display();
         // Programs that the machine's apt runs after an update (container images clean up so) are none of our business.
         let configuration = format!(
@@ -138,7 +140,8 @@ fn machine_sources() -> Result<Vec<Source>> {
 /// The archive of the suite. Other vendors name their suites like Debian's, so a path like Debian's goes first.
 fn archive_of(sources: &[Source], suite: &str) -> Option<Archive> {
     let has = |list: &[String], wanted: &str| list.iter().any(|item| item == wanted);
-    let mut fitting = sources.iter().filter(|source| has(&source.suites, suite) && has(&source.components, "main"));
+    let mut fitting =
+        sources.iter().filter(|source| has(&source.suites, suite) && has(&source.components, "main"));
     let archive = |source: &Source| source.archive.clone();
     let first = fitting.clone().next().map(archive);
     fitting.find(|source| source.archive.uri.contains("/debian")).map(archive).or(first)
@@ -155,7 +158,11 @@ fn parse_line(line: &str) -> Option<Source> {
     let mut words = rest.split_whitespace().map(str::to_owned);
     let (uri, suite) = (words.next()?, words.next()?);
     let signed_by = options.split_whitespace().find_map(|option| option.strip_prefix("signed-by="));
-    Some(Source { archive: Archive { uri, signed_by: keyring(signed_by) }, suites: vec![suite], components: words.collect() })
+    Some(Source {
+        archive: Archive { uri, signed_by: keyring(signed_by) },
+        suites: vec![suite],
+        components: words.collect(),
+    })
 }
 
 /// The stanzas of a `.sources` file (deb822(5)).
@@ -164,8 +171,12 @@ fn parse_stanzas(text: &str) -> Vec<Source> {
 }
 
 fn parse_stanza(stanza: &[(String, String)]) -> Option<Source> {
-    let field = |name: &str| stanza.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
-    let words = |name: &str| field(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let field = |name: &str| {
+        stanza.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    };
+    let words = |name: &str| {
+        field(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
     if field("Enabled") == Some("no") || !words("Types").contains(&"deb".to_owned()) {
         return None;
     }
@@ -175,14 +186,17 @@ fn parse_stanza(stanza: &[(String, String)]) -> Option<Source> {
 
 /// A keyring's path. A key written out in the source itself is left to apt's trusted keys.
 fn keyring(signed_by: Option<&str>) -> Option<String> {
-    signed_by.filter(|value| value.starts_with('/') && !value.contains(char::is_whitespace)).map(str::to_owned)
+    signed_by
+        .filter(|value| value.starts_with('/') && !value.contains(char::is_whitespace))
+        .map(str::to_owned)
 }
 
 fn parse_packages(text: &str) -> Vec<Package> {
     let package = |stanza: &Vec<(String, String)>| {
         let field = |name: &str| stanza.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let depends = field("Depends").unwrap_or_default();
-        let depends = depends.split(',').filter_map(|one| one.split_whitespace().next()).map(str::to_owned).collect();
+        let depends =
+            depends.split(',').filter_map(|one| one.split_whitespace().next()).map(str::to_owned).collect();
         Some(Package { name: field("Package")?, version: field("Version")?, depends })
     };
     stanzas(text).iter().filter_map(package).collect()

@@ -20,7 +20,10 @@ fn stanzas_give_the_archive_of_each_suite() {
     assert_eq!(archive_of(&sources, "bookworm"), Some(main.clone()));
     assert_eq!(archive_of(&sources, "bookworm-updates"), Some(main));
     // The key stands in the source itself, over several lines: that is not a path.
-    assert_eq!(archive_of(&sources, "bookworm-security"), Some(archive("http://mirror.test/debian-security/", None)));
+    assert_eq!(
+        archive_of(&sources, "bookworm-security"),
+        Some(archive("http://mirror.test/debian-security/", None))
+    );
     assert_eq!(archive_of(&sources, "trixie"), None);
 }
 
@@ -48,5 +51,8 @@ fn packages_are_read_with_their_versions_and_dependencies() {
         version: version.to_owned(),
         depends: depends.iter().map(|&name| name.to_owned()).collect(),
     };
-    assert_eq!(parse_packages(text), [package("1.96.1+dfsg1-2", &["libc6", "b", "c"]), package("1.95.0", &[])]);
+    assert_eq!(
+        parse_packages(text),
+        [package("1.96.1+dfsg1-2", &["libc6", "b", "c"]), package("1.95.0", &[])]
+    );
 }

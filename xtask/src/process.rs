@@ -21,7 +21,8 @@ pub fn cargo() -> Command {
 /// printed itself.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = name(command);
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{name} cannot be started"))?;
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("{name} cannot be started"))?;
     if !status.success() {
         bail!("{name} failed ({status}); its own message is above");
     }
@@ -31,7 +32,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Runs it and returns what it wrote to its output. The error holds the last lines of what it wrote to its error stream.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = name(command);
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
     if !output.status.success() {
         bail!("{name} failed ({}): {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
     }
@@ -40,7 +42,8 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// The program and its first argument, which is the subcommand of most.
 fn name(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
+    let program =
+        Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
     let first = command.get_args().next().map(|argument| argument.to_string_lossy());
     first.map_or_else(|| format!("`{program}`"), |first| format!("`{program} {first}`"))
 }

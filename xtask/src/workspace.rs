@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 /// Cargo names the package's folder to whatever it runs. That is asked first, because the folder that this crate was
 /// compiled in may be another checkout's where several share one target folder.
 pub fn root() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
     root.unwrap_or(&package).to_owned()
 }
@@ -33,7 +34,8 @@ pub fn cache_dir() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("XDG_CACHE_HOME") {
         return Ok(Path::new(&folder).join("paynotify"));
     }
-    let home = env::home_dir().context("there is no home folder for the cache: set PAYNOTIFY_CACHE to a folder")?;
+    let home =
+        env::home_dir().context("there is no home folder for the cache: set PAYNOTIFY_CACHE to a folder")?;
     Ok(home.join(".cache/paynotify"))
 }
 

@@ -7,7 +7,14 @@ mod reply;
 mod request;
 
 /// What wit-bindgen writes from the contract. The lints are for code that people write.
-#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm
+)]
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "merchant-plugin", additional_derives: [PartialEq] });
     use super::Plain;
@@ -37,7 +44,11 @@ impl Guest for Plain {
         check_settings(&settings_json)
     }
 
-    fn format(notification: Notification, endpoint: Endpoint, attempt: Attempt) -> Result<HttpRequest, PluginError> {
+    fn format(
+        notification: Notification,
+        endpoint: Endpoint,
+        attempt: Attempt,
+    ) -> Result<HttpRequest, PluginError> {
         request::write(&notification, &endpoint, &attempt)
     }
 
@@ -48,8 +59,8 @@ impl Guest for Plain {
 
 /// Accepts an object without members. Where there are several unknown ones, the first by the alphabet is named.
 fn check_settings(settings_json: &str) -> Result<(), String> {
-    let settings: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(settings_json).map_err(|error| format!("the settings are not a JSON object: {error}"))?;
+    let settings: serde_json::Map<String, serde_json::Value> = serde_json::from_str(settings_json)
+        .map_err(|error| format!("the settings are not a JSON object: {error}"))?;
     match settings.keys().next() {
         None => Ok(()),
         Some(key) => Err(format!("{key}: no such setting; the format `plain` has none")),
@@ -67,6 +78,10 @@ mod tests {
             check_settings(r#"{"zeta":1,"charset":"utf-8"}"#),
             Err("charset: no such setting; the format `plain` has none".to_owned())
         );
-        assert!(check_settings("[]").expect_err("not an object").starts_with("the settings are not a JSON object"));
+        assert!(
+            check_settings("[]")
+                .expect_err("not an object")
+                .starts_with("the settings are not a JSON object")
+        );
     }
 }

@@ -13,7 +13,8 @@ pub(crate) fn judge(response: &HttpResponse) -> Verdict {
     if response.status == 200 && response.body == b"success" && !response.truncated {
         return Verdict::Confirmed(None);
     }
-    let reason = format!("status {}, body {}, wanted 200 and `success`", response.status, excerpt(&response.body));
+    let reason =
+        format!("status {}, body {}, wanted 200 and `success`", response.status, excerpt(&response.body));
     Verdict::Retry(RetryAdvice { after_seconds: None, reason })
 }
 
@@ -51,12 +52,21 @@ mod tests {
 
     #[test]
     fn anything_else_is_retried_and_says_what_came() {
-        assert_eq!(reason(reply(500, b"success", false)), "status 500, body `success`, wanted 200 and `success`");
-        assert_eq!(reason(reply(200, b"success\n", false)), "status 200, body `success `, wanted 200 and `success`");
+        assert_eq!(
+            reason(reply(500, b"success", false)),
+            "status 500, body `success`, wanted 200 and `success`"
+        );
+        assert_eq!(
+            reason(reply(200, b"success\n", false)),
+            "status 200, body `success `, wanted 200 and `success`"
+        );
         assert_eq!(reason(reply(204, b"", false)), "status 204, body empty, wanted 200 and `success`");
-        for (status, body, truncated) in
-            [(200, &b"Success"[..], false), (200, b"success", true), (302, b"success", false), (201, b"success", false)]
-        {
+        for (status, body, truncated) in [
+            (200, &b"Success"[..], false),
+            (200, b"success", true),
+            (302, b"success", false),
+            (201, b"success", false),
+        ] {
             reason(reply(status, body, truncated));
         }
     }

@@ -49,7 +49,10 @@ fn legacy_url(notification: &Notification) -> Result<Option<String>, PluginError
 fn query(notification: &Notification, attempt: &Attempt) -> Result<String, PluginError> {
     // A merchant reads these fields as a payment. A refund told with them would look like money received.
     if notification.kind != "payment" {
-        return Err(unusable(format!("kind: this format can tell of a payment only, not of `{}`", notification.kind)));
+        return Err(unusable(format!(
+            "kind: this format can tell of a payment only, not of `{}`",
+            notification.kind
+        )));
     }
     let (is_success, trade_status) = outcome(*needed("status", &notification.status)?);
     let fields = [
@@ -102,7 +105,9 @@ fn form_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'*' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'*' | b'-' | b'.' | b'_' => {
+                encoded.push(char::from(byte))
+            }
             b' ' => encoded.push('+'),
             other => encoded.push_str(&format!("%{other:02X}")),
         }

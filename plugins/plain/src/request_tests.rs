@@ -38,7 +38,8 @@ fn cny(minor: i64) -> Money {
 }
 
 fn url_of(notification: &Notification, merchant_url: &str) -> Result<String, PluginError> {
-    let endpoint = Endpoint { url: merchant_url.to_owned(), settings_json: "{}".to_owned(), keys: Vec::new() };
+    let endpoint =
+        Endpoint { url: merchant_url.to_owned(), settings_json: "{}".to_owned(), keys: Vec::new() };
     // 2018-11-09T07:36:17.999Z
     let attempt = Attempt { number: 1, now: 1_541_748_977_999, entropy: vec![0; 32] };
     write(notification, &endpoint, &attempt).map(|request| {
@@ -69,7 +70,11 @@ fn the_query_is_the_original_one_and_a_merchants_own_stays_first() {
         ("http://shop.test/n?a=1#top?x", "http://shop.test/n?a=1&"),
         ("http://shop.test/n#top?x", "http://shop.test/n?"),
     ] {
-        assert_eq!(url_of(&notification(), merchant_url), Ok(format!("{beginning}{QUERY}")), "{merchant_url}");
+        assert_eq!(
+            url_of(&notification(), merchant_url),
+            Ok(format!("{beginning}{QUERY}")),
+            "{merchant_url}"
+        );
     }
 }
 
@@ -82,7 +87,8 @@ fn each_status_has_its_words() {
         (PaymentStatus::Pending, "T", "WAIT_BUYER_PAY"),
         (PaymentStatus::Failed, "F", "TRADE_CLOSED"),
     ] {
-        let url = url_of(&Notification { status: Some(status), ..notification() }, "http://shop.test/n").expect("formats");
+        let url = url_of(&Notification { status: Some(status), ..notification() }, "http://shop.test/n")
+            .expect("formats");
         assert!(url.starts_with(&format!("http://shop.test/n?is_success={is_success}&notify_id=")), "{url}");
         assert!(url.ends_with(&format!("&trade_status={trade_status}")), "{url}");
     }
@@ -93,7 +99,10 @@ fn what_is_missing_is_named() {
     assert_eq!(unusable_field(&Notification { status: None, ..notification() }), "status");
     assert_eq!(unusable_field(&Notification { amount: None, ..notification() }), "amount");
     assert_eq!(unusable_field(&Notification { payment_id: None, ..notification() }), "payment-id");
-    assert_eq!(unusable_field(&Notification { merchant_order_id: None, ..notification() }), "merchant-order-id");
+    assert_eq!(
+        unusable_field(&Notification { merchant_order_id: None, ..notification() }),
+        "merchant-order-id"
+    );
     assert_eq!(unusable_field(&Notification { kind: "refund".to_owned(), ..notification() }), "kind");
 }
 

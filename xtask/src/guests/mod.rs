@@ -58,7 +58,10 @@ pub fn built(name: &str) -> Result<PathBuf> {
     let folder = components_dir();
     let inputs = stamp::digest_of_inputs(&workspace::root())?;
     if !is_fresh(&folder, name, &inputs, None) {
-        bail!("plugins are stale or missing: run `cargo xtask plugins` (looked for {})", component(&folder, name).display());
+        bail!(
+            "plugins are stale or missing: run `cargo xtask plugins` (looked for {})",
+            component(&folder, name).display()
+        );
     }
     Ok(component(&folder, name))
 }
@@ -78,7 +81,8 @@ fn stamp_file(folder: &Path, name: &str) -> PathBuf {
 
 fn is_fresh(folder: &Path, name: &str, inputs: &str, way: Option<&str>) -> bool {
     let Ok(component) = fs::read(component(folder, name)) else { return false };
-    let Some(stamp) = fs::read_to_string(stamp_file(folder, name)).ok().and_then(|text| Stamp::parse(&text)) else {
+    let Some(stamp) = fs::read_to_string(stamp_file(folder, name)).ok().and_then(|text| Stamp::parse(&text))
+    else {
         return false;
     };
     stamp == Stamp::new(&stamp.toolchain, inputs, &component) && way.is_none_or(|way| stamp.is_of_way(way))
@@ -87,16 +91,23 @@ fn is_fresh(folder: &Path, name: &str, inputs: &str, way: Option<&str>) -> bool 
 /// The names of the packages under `plugins/` that make a cdylib, as cargo sees them.
 fn names() -> Result<Vec<String>> {
     let text = output(cargo().args(["metadata", "--no-deps", "--locked", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo's metadata cannot be read")?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&text).context("cargo's metadata cannot be read")?;
     let plugins = workspace::root().join("plugins");
     let members = metadata["packages"].as_array().context("cargo's metadata names no packages")?;
     let is_guest = |package: &&serde_json::Value| {
-        let in_plugins = package["manifest_path"].as_str().is_some_and(|path| Path::new(path).starts_with(&plugins));
-        let kinds = package["targets"].as_array().into_iter().flatten().flat_map(|target| target["kind"].as_array());
+        let in_plugins =
+            package["manifest_path"].as_str().is_some_and(|path| Path::new(path).starts_with(&plugins));
+        let kinds =
+            package["targets"].as_array().into_iter().flatten().flat_map(|target| target["kind"].as_array());
         in_plugins && kinds.flatten().any(|kind| kind == "cdylib")
     };
-    let mut names: Vec<String> =
-        members.iter().filter(is_guest).filter_map(|package| package["name"].as_str()).map(str::to_owned).collect();
+    let mut names: Vec<String> = members
+        .iter()
+        .filter(is_guest)
+        .filter_map(|package| package["name"].as_str())
+        .map(str::to_owned)
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -108,11 +119,12 @@ fn remove_orphans(folder: &Path, names: &[String]) -> Result<()> {
         let is_stamp = path.extension().is_some_and(|extension| extension == "stamp");
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if is_stamp && !names.contains(&name) {
-            fs::remove_file(&path)?;
-            fs::remove_file(component(folder, &name)).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+            let component = component(folder, &name);
+            if component.exists() {
+                fs::remove_file(&component)
+                    .with_context(|| format!("{} cannot be removed", component.display()))?;
+            }
+            fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
         }
     }
     Ok(())
@@ -126,7 +138,9 @@ fn remove_orphans(folder: &Path, names: &[String]) -> Result<()> {
 fn compile(names: &[String], toolchain: &Toolchain) -> Result<PathBuf> {
     let folder = workspace::target_dir().join("guests");
     let mut command = cargo();
-    command.args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&folder);
+    command
+        .args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
+        .arg(&folder);
     command.args(names.iter().flat_map(|name| ["-p", name]));
     // Flags meant for the gateway must not change a guest: a plugin is the same file wherever it is built.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {

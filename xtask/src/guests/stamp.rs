@@ -43,7 +43,11 @@ impl Stamp {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned);
-        Some(Self { toolchain: field("toolchain")?, inputs: field("inputs")?, component: field("component")? })
+        Some(Self {
+            toolchain: field("toolchain")?,
+            inputs: field("inputs")?,
+            component: field("component")?,
+        })
     }
 
     /// The file's text.

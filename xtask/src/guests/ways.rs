@@ -29,7 +29,11 @@ pub struct Way {
 pub const WAYS: [Way; 4] = [
     Way { name: "installed", summary: "the target that rustup installed", find: installed },
     Way { name: "rust-src", summary: "the standard library compiled from rustup's rust-src", find: rust_src },
-    Way { name: "exact", summary: "the standard library compiled from Debian's rust-src of this very version", find: exact },
+    Way {
+        name: "exact",
+        summary: "the standard library compiled from Debian's rust-src of this very version",
+        find: exact,
+    },
     Way { name: "pair", summary: "Debian's rustc-web with its own rust-web-src", find: pair },
 ];
 
@@ -65,7 +69,10 @@ pub(super) fn choose(forced: Option<&str>) -> Result<Toolchain> {
             }
         }
     }
-    bail!("plugins cannot be compiled for wasm here; `rustup target add {TARGET}` would do ({})", reasons.join("; "))
+    bail!(
+        "plugins cannot be compiled for wasm here; `rustup target add {TARGET}` would do ({})",
+        reasons.join("; ")
+    )
 }
 
 /// The compiler that cargo uses in this workspace.
@@ -91,7 +98,10 @@ impl Compiler {
         let sysroot = PathBuf::from(output(rustc().args(["--print", "sysroot"]))?.trim());
         let linkers = sysroot.join("lib/rustlib").join(host).join("bin");
         if !linkers.join("wasm-component-ld").is_file() {
-            bail!("the compiler in {} brings no wasm-component-ld; use one that rustup installed", sysroot.display());
+            bail!(
+                "the compiler in {} brings no wasm-component-ld; use one that rustup installed",
+                sysroot.display()
+            );
         }
         Ok(Self { version, sysroot, linkers })
     }
@@ -176,10 +186,11 @@ fn pair(compiler: &Compiler) -> Result<Toolchain> {
         }
         fetch(&apt, &source, "./usr/src/*/library", partial)?;
         // Tried here, so that a compiler that cannot start on this machine is never kept.
-        tells_version(&mut Command::new(rustc_of(partial)?).env("LD_LIBRARY_PATH", libraries_of(partial)?)).map(drop)
+        tells_version(Command::new(rustc_of(partial)?).env("LD_LIBRARY_PATH", libraries_of(partial)?))
+            .map(drop)
     })?;
     let (rustc, libraries) = (rustc_of(&folder)?, libraries_of(&folder)?);
-    let version = tells_version(&mut Command::new(&rustc).env("LD_LIBRARY_PATH", &libraries))?;
+    let version = tells_version(Command::new(&rustc).env("LD_LIBRARY_PATH", &libraries))?;
     let mut toolchain = compiler.toolchain_with_std(format!("pair {version}"))?;
     toolchain.environment.extend([
         ("RUSTC", rustc.into_os_string()),
@@ -212,7 +223,10 @@ fn library(folder: &Path) -> Result<PathBuf> {
 fn rustc_of(folder: &Path) -> Result<PathBuf> {
     let bin = folder.join("usr/bin");
     let names = [bin.join("rustc-web"), bin.join("rustc")];
-    names.into_iter().find(|path| path.is_file()).with_context(|| format!("{} has no compiler", bin.display()))
+    names
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| format!("{} has no compiler", bin.display()))
 }
 
 /// The folders of shared libraries: Debian keeps them below the machine's kind, such as `x86_64-linux-gnu`.
