@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
 use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -13,7 +14,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::TokioTimer;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::Connector;
@@ -41,15 +42,15 @@ const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub struct Client {
     settings: Settings,
     pool: legacy::Client<Connector, Full<Bytes>>,
-    /// Owns the tasks that drive the connections; only held for its end.
-    _connections: Arc<Mutex<JoinSet<()>>>,
+    /// Only held for its end.
+    _connections: Arc<Connections>,
 }
 
 impl Client {
     /// A client without a connection yet. Cheap: no task, no socket, no copy of the trusted authorities.
     #[must_use]
     pub fn new(settings: &Settings, roots: &TlsRoots) -> Self {
-        let connections = Arc::new(Mutex::new(JoinSet::new()));
+        let connections = Arc::new(Connections::default());
         let settings = Settings {
             longest_header_section: settings.longest_header_section.max(SHORTEST_HEADER_SECTION),
             ..*settings
@@ -58,7 +59,7 @@ impl Client {
         let stream_window = u32::try_from(settings.longest_reply)
             .unwrap_or(HTTP2_CONNECTION_WINDOW)
             .clamp(SMALLEST_WINDOW, HTTP2_CONNECTION_WINDOW);
-        let pool = legacy::Client::builder(Connections(Arc::downgrade(&connections)))
+        let pool = legacy::Client::builder(Driver(Arc::downgrade(&connections)))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.idle_timeout)
@@ -148,13 +149,19 @@ impl Client {
     }
 }
 
-/// The request as hyper takes it. `host` and `content-length` are hyper's to add.
+/// The request as hyper takes it. `host`, and `content-length` where there is a body, are hyper's to add.
 fn outgoing(request: Request) -> http::Request<Full<Bytes>> {
-    let mut outgoing = http::Request::new(Full::new(request.body));
-    *outgoing.method_mut() = request.method;
-    *outgoing.uri_mut() = request.uri;
-    *outgoing.headers_mut() = request.headers;
-    outgoing.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+    let Request { method, uri, mut headers, body } = request;
+    headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+    // A method that is used with a body says so when there is none (RFC 9110 section 8.6); there are servers that answer
+    // 411 otherwise, and over HTTP/1.1 hyper leaves it out.
+    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let mut outgoing = http::Request::new(Full::new(body));
+    *outgoing.method_mut() = method;
+    *outgoing.uri_mut() = uri;
+    *outgoing.headers_mut() = headers;
     outgoing
 }
 
@@ -199,17 +206,30 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Where hyper puts the tasks that drive connections: into the client's set, so that they end with the client. A weak
-/// reference, because some of those tasks hold the executor themselves.
-#[derive(Clone)]
-struct Connections(Weak<Mutex<JoinSet<()>>>);
+/// The tasks that drive a client's connections. They end with it.
+#[derive(Default)]
+struct Connections(Mutex<Vec<AbortHandle>>);
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Connections {
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for task in self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+    }
+}
+
+/// Where hyper puts those tasks. A weak reference, because some of them hold the executor themselves.
+#[derive(Clone)]
+struct Driver(Weak<Connections>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Driver {
     fn execute(&self, future: F) {
         // Without a client or a runtime there is nothing left to drive, and dropping the future closes its connection.
-        let (Some(tasks), Ok(runtime)) = (self.0.upgrade(), Handle::try_current()) else { return };
-        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(future, &runtime);
+        let (Some(connections), Ok(runtime)) = (self.0.upgrade(), Handle::try_current()) else { return };
+        // Outside the lock: a runtime that is ending drops the future here and now, and that may bring us here again.
+        let task = runtime.spawn(future).abort_handle();
+        let mut tasks = connections.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
     }
 }

@@ -153,7 +153,8 @@ impl Service<Name> for Lookup {
     fn call(&mut self, name: Name) -> Self::Future {
         let running = Arc::clone(&self.running);
         Box::pin(async move {
-            let permit = running.acquire_owned().await.map_err(|closed| NotResolved(io::Error::other(closed)))?;
+            let permit =
+                running.acquire_owned().await.map_err(|closed| NotResolved(io::Error::other(closed)))?;
             let looking_up = tokio::task::spawn_blocking(move || {
                 let addresses = (name.as_str(), 0).to_socket_addrs();
                 // Given back when the thread is free again, even if nobody waits for the answer any more.

@@ -45,10 +45,9 @@ fn of_hyper(error: &hyper::Error) -> Option<TransportFailure> {
 fn of_h2(error: &h2::Error) -> TransportFailure {
     if error.is_remote() || error.is_io() {
         TransportFailure::ConnectionLost
-    } else if error.reason() == Some(h2::Reason::REFUSED_STREAM) {
-        // Our side has refused the reply. A client does so for one reason: its header section's size.
-        TransportFailure::HeadersTooLarge
     } else {
+        // Our side has refused what came. A header section that is too large is among the reasons, but h2 calls it a
+        // protocol error like the others, and there is no telling them apart.
         TransportFailure::InvalidResponse
     }
 }

@@ -51,7 +51,7 @@ pub struct Settings {
     /// How many bytes of a reply's body are kept. The rest is not read. Default 64 KiB.
     pub longest_reply: usize,
     /// How many bytes a reply's status line and header section may have together; over HTTP/2, as RFC 9113 section
-    /// 6.5.2 counts them. At least 8 KiB, and less counts as that. Default 16 KiB.
+    /// 6.5.2 counts them (there, too many is an invalid response by name). At least 8 KiB, and less counts as that. Default 16 KiB.
     pub longest_header_section: usize,
     /// How many header fields a reply may have. Default 100.
     pub most_headers: usize,
