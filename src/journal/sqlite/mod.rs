@@ -1,0 +1,169 @@
+//! The journal in one SQLite file.
+//!
+//! One task owns the one connection that writes (`writer`); a few connections that only read serve the API
+//! (`reader`). What is asked of the writer while it writes is written together, with one commit, next: so the cost of
+//! making something durable is shared by all that wait for it.
+//!
+//! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
+
+mod reader;
+mod writer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use self::writer::{Command, Row};
+use super::{Acceptance, Entry, Journal, JournalError, State, Story};
+use crate::domain::{Envelope, NotificationId, Recorded};
+use crate::sqlite::{self, Place, Problem, Schema};
+
+/// The `application_id` is "pnj1" in ASCII.
+const SCHEMA: Schema =
+    Schema { name: "paynotify journal", application_id: 0x706e_6a31, steps: &[include_str!("schema.sql")] };
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// Where the journal is, and its bounds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file. Its folder must be there.
+    pub file: PathBuf,
+    /// The most entries that are written with one commit.
+    pub batch: usize,
+    /// The most entries that may wait to be written; who comes later waits to be let in.
+    pub queue: usize,
+    /// The largest that the file may become, in bytes. What would make it larger is refused as if the disk were full.
+    pub largest: u64,
+    /// How long a write waits for another process that holds the file.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// A journal in that file, with the default bounds: 256 entries to a commit, 1,024 waiting, 1 TiB, 5 s.
+    #[must_use]
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        let patience = Duration::from_secs(5);
+        Self { file: file.into(), batch: 256, queue: 1_024, largest: 1 << 40, patience }
+    }
+}
+
+/// The journal in one SQLite file. To be closed with [`Journal::close`].
+#[derive(Debug)]
+pub struct SqliteJournal {
+    commands: mpsc::Sender<Command>,
+    readers: SqlitePool,
+    place: String,
+    /// The last write's result.
+    health: watch::Receiver<Result<(), String>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SqliteJournal {
+    /// Opens the journal; makes the file if it is not there, and brings an older version up.
+    ///
+    /// # Errors
+    /// The file is not there and cannot be made, is damaged, is no journal, or is a newer program's.
+    pub async fn open(settings: Settings) -> Result<Self, JournalError> {
+        let name = settings.file.display().to_string();
+        let place = Place { file: settings.file, largest: settings.largest, patience: settings.patience };
+        let connection = sqlite::open(&place, &SCHEMA).await.map_err(|problem| error(&name, &problem))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(settings.patience)
+            .connect_lazy_with(sqlite::options(&place).read_only(true));
+        let (commands, waiting) = mpsc::channel(settings.queue.max(1));
+        let (report, health) = watch::channel(Ok(()));
+        let writer = writer::Writer {
+            connection,
+            waiting,
+            batch: settings.batch.max(1),
+            place: name.clone(),
+            health: report,
+        };
+        let writer = Mutex::new(Some(tokio::spawn(writer.run())));
+        Ok(Self { commands, readers, place: name, health, writer })
+    }
+
+    async fn ask<A>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<A, JournalError>>) -> Command,
+    ) -> Result<A, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| JournalError::Closed)?;
+        answered.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn accept(&self, envelope: &Envelope) -> Result<Acceptance, JournalError> {
+        let notification = &envelope.notification;
+        let row = Row {
+            id: notification.id().clone(),
+            merchant: notification.merchant().clone(),
+            order: notification.record.merchant_order_id.clone(),
+            first_seen: envelope.progress.first_seen,
+            at: envelope.progress.first_seen,
+            digest: digest(&SHA256, &notification.raw),
+            raw: notification.raw.clone(),
+            state: State::Received,
+        };
+        self.ask(|answer| Command::Accept(Box::new(row), answer)).await
+    }
+
+    async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError> {
+        self.ask(|answer| Command::Accepted(id.clone(), answer)).await
+    }
+
+    async fn record(&self, entry: Entry) -> Result<Recorded, JournalError> {
+        let row = Row {
+            id: entry.notification_id,
+            merchant: entry.merchant_id,
+            order: entry.merchant_order_id,
+            first_seen: entry.first_seen,
+            at: entry.at,
+            digest: digest(&SHA256, &entry.raw),
+            raw: entry.raw,
+            state: entry.state,
+        };
+        self.ask(|answer| Command::Record(Box::new(row), entry.attempt.map(Box::new), answer)).await
+    }
+
+    async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError> {
+        match reader::story(&self.readers, id).await {
+            Ok(story) => Ok(story),
+            Err(_) if self.readers.is_closed() => Err(JournalError::Closed),
+            Err(problem) => Err(error(&self.place, &problem)),
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.commands.is_closed() {
+            return Err(JournalError::Closed.to_string());
+        }
+        self.health.borrow().clone()
+    }
+
+    async fn close(&self) {
+        let mut writer = self.writer.lock().await;
+        if let Some(task) = writer.take() {
+            // The writer is there, or has ended already: both will do.
+            let _ = self.commands.send(Command::Close).await;
+            if let Err(failure) = task.await {
+                tracing::error!(%failure, journal = %self.place, "the journal's writer has failed");
+            }
+        }
+        self.readers.close().await;
+    }
+}
+
+fn error(place: &str, problem: &Problem) -> JournalError {
+    JournalError::Database { place: place.to_owned(), problem: problem.to_string() }
+}

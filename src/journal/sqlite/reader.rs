@@ -1,0 +1,52 @@
+//! Stories, read.
+
+use std::time::Duration;
+
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, query};
+
+use crate::domain::{Moment, NotificationId};
+use crate::journal::{Attempt, Story};
+use crate::sqlite::Problem;
+
+/// Everything about a notification, as it was at one moment.
+pub(super) async fn story(readers: &SqlitePool, id: &NotificationId) -> Result<Option<Story>, Problem> {
+    let mut transaction = readers.begin().await?;
+    let notification = query(
+        "SELECT merchant_id, merchant_order_id, first_seen, updated_at, state FROM notification WHERE id = ?1",
+    );
+    let Some(row) = notification.bind(id.as_str()).fetch_optional(&mut *transaction).await? else {
+        return Ok(None);
+    };
+    let attempts = query("SELECT * FROM attempt WHERE notification_id = ?1 ORDER BY id");
+    let attempts = attempts.bind(id.as_str()).fetch_all(&mut *transaction).await?;
+    let wrong = |what: &str| Problem::Damaged(format!("notification {id}: {what}"));
+    Ok(Some(Story {
+        notification_id: id.clone(),
+        merchant_id: row.try_get::<&str, _>("merchant_id")?.parse().map_err(|_| wrong("its merchant_id"))?,
+        merchant_order_id: row.try_get("merchant_order_id")?,
+        first_seen: moment(&row, "first_seen")?,
+        updated_at: moment(&row, "updated_at")?,
+        state: serde_json::from_str(row.try_get("state")?).map_err(|_| wrong("its state"))?,
+        attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+    }))
+}
+
+fn attempt(row: &SqliteRow) -> Result<Attempt, sqlx::Error> {
+    Ok(Attempt {
+        number: row.try_get("number")?,
+        started_at: moment(row, "started_at")?,
+        duration: Duration::from_millis(row.try_get::<i64, _>("duration_ms")?.unsigned_abs()),
+        plugin: row.try_get("plugin")?,
+        method: row.try_get("method")?,
+        url: row.try_get("url")?,
+        status: row.try_get("status")?,
+        reply: row.try_get("reply")?,
+        result: row.try_get("result")?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+fn moment(row: &SqliteRow, column: &str) -> Result<Moment, sqlx::Error> {
+    row.try_get(column).map(Moment::from_unix_milliseconds)
+}

@@ -1,0 +1,226 @@
+//! The task that writes: it takes all that waits, up to a bound, writes it with one commit, and answers each.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::Digest;
+use bytes::Bytes;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row as _, query};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::error;
+use crate::domain::{MerchantId, Moment, NotificationId, Recorded};
+use crate::journal::{Acceptance, Attempt, JournalError, State};
+use crate::sqlite::{self, Problem};
+
+/// How long after a write that failed it is tried whether writing works again, if nobody writes before.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A notification as it is written.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: NotificationId,
+    pub(super) merchant: MerchantId,
+    pub(super) order: Option<String>,
+    pub(super) first_seen: Moment,
+    pub(super) at: Moment,
+    pub(super) digest: Digest,
+    pub(super) raw: Bytes,
+    pub(super) state: State,
+}
+
+type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Accept(Box<Row>, Answer<Acceptance>),
+    Accepted(NotificationId, Answer<()>),
+    Record(Box<Row>, Option<Box<Attempt>>, Answer<Recorded>),
+    /// Write what is waiting by now, and end.
+    Close,
+}
+
+/// The task's own.
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) waiting: mpsc::Receiver<Command>,
+    pub(super) batch: usize,
+    pub(super) place: String,
+    pub(super) health: watch::Sender<Result<(), String>>,
+}
+
+impl Writer {
+    /// Writes until it is told to close, or nobody is left to ask for anything.
+    pub(super) async fn run(mut self) {
+        let mut taken = Vec::with_capacity(self.batch);
+        loop {
+            let healthy = self.health.borrow().is_ok();
+            let patience = if healthy { Duration::MAX } else { TRY_AGAIN };
+            match timeout(patience, self.waiting.recv_many(&mut taken, self.batch)).await {
+                Ok(0) => break,
+                Ok(_) => {
+                    let group = self.sort(taken.drain(..));
+                    let written = group.write(&mut self.connection).await.map_err(Problem::from);
+                    self.note(&written);
+                    group.answer(written, &self.place);
+                }
+                Err(_) => {
+                    let written = sqlite::try_to_write(&mut self.connection).await.map_err(Problem::from);
+                    self.note(&written);
+                }
+            }
+        }
+        if let Err(failure) = self.connection.close().await {
+            tracing::error!(%failure, journal = %self.place, "the journal's file was not closed well");
+        }
+    }
+
+    fn sort(&mut self, taken: impl Iterator<Item = Command>) -> Group {
+        let mut group = Group::default();
+        for command in taken {
+            match command {
+                Command::Accept(row, answer) => group.accepts.push((*row, answer)),
+                Command::Accepted(id, answer) => group.accepted.push((id, answer)),
+                Command::Record(row, attempt, answer) => {
+                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
+                    group.records.push((*row, answer));
+                }
+                // What is in the queue already is still written.
+                Command::Close => self.waiting.close(),
+            }
+        }
+        group
+    }
+
+    fn note<T>(&self, written: &Result<T, Problem>) {
+        let health = written.as_ref().map(|_| ()).map_err(|problem| error(&self.place, problem).to_string());
+        let _before = self.health.send_replace(health);
+    }
+}
+
+/// What is written with one commit. The order between the kinds does not matter: nobody asks for one thing about a
+/// notification before the one before is answered.
+#[derive(Default)]
+struct Group {
+    accepts: Vec<(Row, Answer<Acceptance>)>,
+    accepted: Vec<(NotificationId, Answer<()>)>,
+    records: Vec<(Row, Answer<Recorded>)>,
+    attempts: Vec<(NotificationId, Attempt)>,
+}
+
+impl Group {
+    async fn write(&self, connection: &mut SqliteConnection) -> Result<Vec<Acceptance>, sqlx::Error> {
+        sqlite::begin(connection).await?;
+        let written = self.write_rows(connection).await;
+        sqlite::end(connection, written).await
+    }
+
+    async fn write_rows(&self, connection: &mut SqliteConnection) -> Result<Vec<Acceptance>, sqlx::Error> {
+        let mut acceptances = Vec::with_capacity(self.accepts.len());
+        for (row, _) in &self.accepts {
+            acceptances.push(accept(connection, row).await?);
+        }
+        if !self.accepted.is_empty() {
+            let ids: Vec<_> = self.accepted.iter().map(|(id, _)| id).collect();
+            query(ACCEPTED).bind(json(&State::Accepted)).bind(json(&ids)).execute(&mut *connection).await?;
+        }
+        sqlite::insert(connection, INSERT_NOTIFICATION, RECORD, &self.records, |values, (row, _)| {
+            bind(values, row);
+        })
+        .await?;
+        sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
+            values
+                .push_bind(id.as_str())
+                .push_bind(attempt.number)
+                .push_bind(attempt.started_at.unix_milliseconds())
+                .push_bind(i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX))
+                .push_bind(&attempt.plugin)
+                .push_bind(&attempt.method)
+                .push_bind(&attempt.url)
+                .push_bind(attempt.status)
+                .push_bind(&attempt.reply)
+                .push_bind(&attempt.result)
+                .push_bind(&attempt.detail);
+        })
+        .await?;
+        Ok(acceptances)
+    }
+
+    /// Who does not wait any more for its answer does not get it.
+    fn answer(self, written: Result<Vec<Acceptance>, Problem>, place: &str) {
+        match written {
+            Ok(acceptances) => {
+                for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
+                    let _ = answer.send(Ok(acceptance));
+                }
+                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
+                self.records
+                    .into_iter()
+                    .for_each(|(_, answer)| drop(answer.send(Ok(Recorded::after_commit()))));
+            }
+            Err(problem) => {
+                self.accepts
+                    .into_iter()
+                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
+                self.accepted
+                    .into_iter()
+                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
+                self.records
+                    .into_iter()
+                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
+            }
+        }
+    }
+}
+
+const INSERT_NOTIFICATION: &str = "INSERT INTO notification
+    (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state) ";
+
+/// A state never goes back: not from an ending, which a late duplicate may come after, nor to having just come in.
+const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
+    updated_at = max(updated_at, excluded.updated_at),
+    state = CASE
+        WHEN phase = 'ended' OR excluded.state ->> 'state' = 'received' THEN state
+        WHEN excluded.state ->> 'state' = 'accepted' AND phase <> 'received' THEN state
+        ELSE excluded.state
+    END";
+
+const ACCEPTED: &str =
+    "UPDATE notification SET state = ?1 WHERE phase = 'received' AND id IN (SELECT value FROM json_each(?2))";
+
+const INSERT_ATTEMPT: &str = "INSERT INTO attempt
+    (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail) ";
+
+/// Writes a new notification down; one that is there stays as it is, and says what it is.
+async fn accept(connection: &mut SqliteConnection, row: &Row) -> Result<Acceptance, sqlx::Error> {
+    let mut statement = sqlx::QueryBuilder::new(INSERT_NOTIFICATION);
+    statement.push_values([row], |mut values, row| bind(&mut values, row));
+    statement.push(" ON CONFLICT (id) DO UPDATE SET updated_at = updated_at RETURNING digest, phase");
+    let there = statement.build().fetch_one(connection).await?;
+    let digest: &[u8] = there.try_get("digest")?;
+    let phase: &str = there.try_get("phase")?;
+    Ok(match (digest == row.digest.as_ref(), phase) {
+        (false, _) => Acceptance::Conflict,
+        (true, "received") => Acceptance::Publish,
+        (true, _) => Acceptance::AlreadyThere,
+    })
+}
+
+fn bind(values: &mut sqlx::query_builder::Separated<'_, sqlx::Sqlite, &'static str>, row: &Row) {
+    values
+        .push_bind(row.id.as_str())
+        .push_bind(row.merchant.as_str())
+        .push_bind(&row.order)
+        .push_bind(row.first_seen.unix_milliseconds())
+        .push_bind(row.at.unix_milliseconds())
+        .push_bind(row.digest.as_ref())
+        .push_bind(&*row.raw)
+        .push_bind(json(&row.state));
+}
+
+/// For types of ours, which have no way to fail.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

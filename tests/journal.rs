@@ -1,0 +1,361 @@
+//! What every journal must do, and what only the SQLite file must.
+
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use paynotify::domain::{Envelope, Moment, Notification, NotificationId};
+use paynotify::journal::{
+    Acceptance, Attempt, Entry, Journal, JournalError, Settings, SqliteJournal, State, Story,
+};
+use sqlx::{Connection, SqliteConnection, query};
+use tempfile::TempDir;
+
+fn at(milliseconds: i64) -> Moment {
+    Moment::from_unix_milliseconds(1_800_000_000_000 + milliseconds)
+}
+
+fn id(text: &str) -> NotificationId {
+    text.parse().expect("an id")
+}
+
+fn envelope(id: &str, more: &str) -> Envelope {
+    let body = format!(
+        r#"{{"schema":"payment-result/1","notification_id":"{id}","merchant_id":"shop","kind":"payment"{more}}}"#
+    );
+    Envelope::new(Notification::parse(body.into()).expect("a record"), at(0))
+}
+
+fn attempt(number: u32) -> Attempt {
+    Attempt {
+        number,
+        started_at: at(i64::from(number) * 1_000),
+        duration: Duration::from_millis(120 + u64::from(number)),
+        plugin: "plain 0011aabb".to_owned(),
+        method: "POST".to_owned(),
+        url: "https://shop.example/notify".to_owned(),
+        status: Some(200),
+        reply: Some("fäil".to_owned()),
+        result: "retry".to_owned(),
+        detail: None,
+    }
+}
+
+fn entry(id: &str, moment: i64, state: State, attempt: Option<Attempt>) -> Entry {
+    let envelope = envelope(id, "");
+    Entry {
+        notification_id: envelope.notification.id().clone(),
+        merchant_id: envelope.notification.merchant().clone(),
+        merchant_order_id: Some("order-1".to_owned()),
+        raw: envelope.notification.raw,
+        first_seen: at(0),
+        at: at(moment),
+        state,
+        attempt,
+    }
+}
+
+fn waiting(next_attempt: u32) -> State {
+    State::Waiting { next_attempt, due: at(60_000) }
+}
+
+fn held() -> State {
+    State::Held { next_attempt: 2, due: at(64_000), reason: "plugin_missing".to_owned() }
+}
+
+fn ended(attempts: u32) -> State {
+    State::Ended { outcome: "stopped".to_owned(), detail: Some("genug".to_owned()), attempts }
+}
+
+async fn record(journal: &dyn Journal, entry: Entry) {
+    let _recorded = journal.record(entry).await.expect("recorded");
+}
+
+async fn story(journal: &dyn Journal, name: &str) -> Story {
+    journal.story(&id(name)).await.expect("readable").expect("known")
+}
+
+async fn state(journal: &dyn Journal, name: &str) -> State {
+    story(journal, name).await.state
+}
+
+async fn open(folder: &TempDir) -> SqliteJournal {
+    SqliteJournal::open(Settings::new(folder.path().join("journal.db"))).await.expect("a journal")
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[tokio::test]
+async fn a_story_comes_out_as_it_went_in() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    assert_eq!(journal.story(&id("n1")).await.expect("readable"), None);
+    record(journal, entry("n1", 1_200, waiting(2), Some(attempt(1)))).await;
+    record(journal, entry("n1", 1_300, held(), None)).await;
+    // The same number again, as after a crash; and an attempt without a reply.
+    let broken = Attempt { status: None, reply: None, detail: Some("reset".to_owned()), ..attempt(1) };
+    record(journal, entry("n1", 1_400, waiting(2), Some(broken.clone()))).await;
+    record(journal, entry("n2", 1_450, waiting(9), Some(attempt(8)))).await;
+    record(journal, entry("n1", 1_500, ended(2), Some(attempt(2)))).await;
+    let expected = Story {
+        notification_id: id("n1"),
+        merchant_id: "shop".parse().expect("an id"),
+        merchant_order_id: Some("order-1".to_owned()),
+        first_seen: at(0),
+        updated_at: at(1_500),
+        state: ended(2),
+        attempts: vec![attempt(1), broken, attempt(2)],
+    };
+    assert_eq!(story(journal, "n1").await, expected);
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn each_state_comes_out_as_it_went_in() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    for (name, state_in) in [
+        ("a", State::Received),
+        ("b", State::Accepted),
+        ("c", waiting(u32::MAX)),
+        ("d", held()),
+        ("e", State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts: 0 }),
+    ] {
+        record(journal, entry(name, 0, state_in.clone(), None)).await;
+        assert_eq!(state(journal, name).await, state_in);
+    }
+}
+
+#[tokio::test]
+async fn a_state_never_goes_back() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let (received, accepted, waiting, ended) = (State::Received, State::Accepted, waiting(2), ended(2));
+    for (from, to, becomes) in [
+        (&received, &accepted, &accepted),
+        (&received, &waiting, &waiting),
+        (&accepted, &received, &accepted),
+        (&waiting, &accepted, &waiting),
+        (&waiting, &received, &waiting),
+        (&waiting, &held(), &held()),
+        (&ended, &received, &ended),
+        (&ended, &accepted, &ended),
+        (&ended, &waiting, &ended),
+        (&ended, &held(), &ended),
+    ] {
+        let name = format!("n-{}", uuid::Uuid::now_v7().simple());
+        record(journal, entry(&name, 1_000, from.clone(), Some(attempt(1)))).await;
+        record(journal, entry(&name, 2_000, to.clone(), Some(attempt(2)))).await;
+        let story = story(journal, &name).await;
+        assert_eq!(&story.state, becomes, "{from:?} then {to:?}");
+        assert_eq!(story.attempts.len(), 2, "a late duplicate's attempt is kept all the same");
+        assert_eq!(story.updated_at, at(2_000));
+    }
+}
+
+#[tokio::test]
+async fn a_notification_is_accepted_once() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let (sent, other) = (envelope("n1", ""), envelope("n1", r#","payment_id":"p""#));
+    let accept = async |envelope: &Envelope| journal.accept(envelope).await.expect("an answer");
+    assert_eq!(accept(&sent).await, Acceptance::Publish);
+    assert_eq!(state(journal, "n1").await, State::Received);
+    assert_eq!(accept(&sent).await, Acceptance::Publish, "it never reached the broker");
+    assert_eq!(accept(&other).await, Acceptance::Conflict);
+    journal.accepted(&id("n1")).await.expect("noted");
+    assert_eq!(state(journal, "n1").await, State::Accepted);
+    assert_eq!(accept(&sent).await, Acceptance::AlreadyThere);
+    assert_eq!(accept(&other).await, Acceptance::Conflict);
+    for state_in in [waiting(2), ended(1)] {
+        record(journal, entry("n1", 1, state_in.clone(), None)).await;
+        journal.accepted(&id("n1")).await.expect("noted");
+        assert_eq!(state(journal, "n1").await, state_in, "it does not go back");
+        assert_eq!(accept(&sent).await, Acceptance::AlreadyThere);
+        assert_eq!(accept(&other).await, Acceptance::Conflict);
+    }
+    // One that came by the broker, and was never accepted here.
+    record(journal, entry("n2", 1, waiting(2), None)).await;
+    assert_eq!(accept(&envelope("n2", "")).await, Acceptance::AlreadyThere);
+    assert_eq!(accept(&envelope("n2", " ")).await, Acceptance::Conflict, "not the same bytes");
+    journal.accepted(&id("unknown")).await.expect("nothing to note");
+    assert_eq!(journal.story(&id("unknown")).await.expect("readable"), None);
+}
+
+#[tokio::test]
+async fn senders_at_once_get_one_answer_each() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let (one, two) = (envelope("n1", ""), envelope("n1", r#","payment_id":"p""#));
+    let senders = (0..40).map(|number| journal.accept(if number % 2 == 0 { &one } else { &two }));
+    let answers: Vec<_> = join_all(senders).await.into_iter().map(|answer| answer.expect("one")).collect();
+    let of = |answer| answers.iter().filter(|given| **given == answer).count();
+    assert_eq!((of(Acceptance::Publish), of(Acceptance::Conflict)), (20, 20));
+    assert_eq!(answers[0], answers[2], "the same content has the same answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_entries_of_sixteen_tasks_are_all_there_after_reopening() {
+    let folder = folder();
+    let journal = Arc::new(open(&folder).await);
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..16_u32)
+        .map(|task| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move {
+                // Every notification is written by two of the tasks, and every attempt by one.
+                for number in (0..1_000).filter(|number| number % 16 == task) {
+                    let name = format!("n{}", number / 2);
+                    record(&*journal, entry(&name, 0, waiting(number), Some(attempt(number)))).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    println!("1,000 entries in {:?}", began.elapsed());
+    journal.close().await;
+    journal.close().await;
+    assert!(matches!(journal.story(&id("n0")).await, Err(JournalError::Closed)));
+    assert!(matches!(journal.record(entry("n0", 0, held(), None)).await, Err(JournalError::Closed)));
+    assert!(journal.ready().is_err());
+    let journal = open(&folder).await;
+    for name in 0..500 {
+        let mut numbers: Vec<_> =
+            story(&journal, &format!("n{name}")).await.attempts.iter().map(|one| one.number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [2 * name, 2 * name + 1]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_on_the_disk() {
+    let folder = folder();
+    let journal = open(&folder).await;
+    record(&journal, entry("n1", 0, ended(1), Some(attempt(1)))).await;
+    // What a machine that loses power now would find: the files as they are, and nobody closes them.
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["journal.db", "journal.db-wal"] {
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).expect("copied");
+    }
+    let copied = open(&copy).await;
+    assert_eq!(story(&copied, "n1").await, story(&journal, "n1").await);
+}
+
+fn names(error: &JournalError, folder: &TempDir, part: &str) {
+    let (error, file) = (error.to_string(), folder.path().join("journal.db").display().to_string());
+    assert!(error.contains(&file) && error.contains(part), "{error}");
+}
+
+/// Waits until the journal says that it can be written again, of its own accord.
+async fn recovers(journal: &SqliteJournal) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while let Err(problem) = journal.ready() {
+        assert!(Instant::now() < deadline, "{problem}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_room_ends_it() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let settings = Settings { largest: 256 * 1_024, ..Settings::new(&file) };
+    let journal = SqliteJournal::open(settings).await.expect("a journal");
+    let big = |number: u32| {
+        let reply = Some("x".repeat(10_000));
+        entry(&format!("n{number}"), 0, waiting(2), Some(Attempt { reply, ..attempt(1) }))
+    };
+    let mut written = 0;
+    let error = loop {
+        match journal.record(big(written)).await {
+            Ok(_recorded) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    names(&error, &folder, "full");
+    assert!(written > 3);
+    assert_eq!(journal.ready(), Err(error.to_string()));
+    assert_eq!(journal.story(&id(&format!("n{written}"))).await.expect("readable"), None);
+    story(&journal, &format!("n{}", written - 1)).await;
+    // Who runs the gateway makes room.
+    let mut other = other_process(&file).await;
+    query("DELETE FROM attempt").execute(&mut other).await.expect("deleted");
+    recovers(&journal).await;
+    record(&journal, big(written)).await;
+    assert_eq!(story(&journal, &format!("n{written}")).await.attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_holds_is_an_error_and_letting_go_ends_it() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let settings = Settings { patience: Duration::from_millis(50), ..Settings::new(&file) };
+    let journal = SqliteJournal::open(settings).await.expect("a journal");
+    let mut other = other_process(&file).await;
+    query("BEGIN IMMEDIATE").execute(&mut other).await.expect("held");
+    let error = journal.record(entry("n1", 0, waiting(2), None)).await.expect_err("it is held");
+    names(&error, &folder, "another process holds it");
+    query("ROLLBACK").execute(&mut other).await.expect("let go");
+    recovers(&journal).await;
+    record(&journal, entry("n1", 0, waiting(2), None)).await;
+}
+
+async fn other_process(file: &Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    SqliteConnection::connect_with(&options).await.expect("opened")
+}
+
+async fn refused(folder: &TempDir, part: &str) {
+    let file = folder.path().join("journal.db");
+    let before = std::fs::read(&file).ok();
+    let error = SqliteJournal::open(Settings::new(&file)).await.expect_err(part);
+    names(&error, folder, part);
+    assert_eq!(std::fs::read(&file).ok(), before, "what is refused is not touched");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_journal_is_refused_untouched() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    std::fs::write(&file, "this is a text and by no means a database\n".repeat(100)).expect("written");
+    refused(&folder, "no paynotify journal").await;
+    std::fs::remove_file(&file).expect("removed");
+    std::fs::write(&file, "").expect("written");
+    let mut foreign = other_process(&file).await;
+    query("CREATE TABLE notification (id)").execute(&mut foreign).await.expect("made");
+    foreign.close().await.expect("closed");
+    refused(&folder, "no paynotify journal").await;
+    let missing = Settings::new(folder.path().join("missing").join("journal.db"));
+    let error = SqliteJournal::open(missing).await.expect_err("there is no such folder");
+    assert!(error.to_string().contains("missing/journal.db: it cannot be opened"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_or_newer_journal_is_refused_untouched() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let journal = open(&folder).await;
+    let reply = Some("x".repeat(50_000));
+    record(&journal, entry("n1", 0, waiting(2), Some(Attempt { reply, ..attempt(1) }))).await;
+    journal.close().await;
+    let whole = Bytes::from(std::fs::read(&file).expect("read"));
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("written");
+    refused(&folder, "damaged").await;
+    let mut torn = whole.to_vec();
+    torn[4_096 * 3..4_096 * 5].fill(0x55);
+    std::fs::write(&file, &torn).expect("written");
+    refused(&folder, "damaged").await;
+    std::fs::write(&file, &whole).expect("written");
+    let mut newer = other_process(&file).await;
+    query("PRAGMA user_version = 99").execute(&mut newer).await.expect("set");
+    newer.close().await.expect("closed");
+    refused(&folder, "newer").await;
+}
