@@ -1,7 +1,35 @@
 //! paynotify tells merchants the outcome of their orders, in their own format, until they confirm.
+//!
+//! ```text
+//!  AMQP producer ──┐                                  ┌────────────► confirmed ─┐
+//!  POST /v1/…    ──┼─► work queue ─► delivery:         │              stopped   ├─► journal, outcome event, ack
+//!  paynotify send──┘        ▲        plugin.format     │              exhausted ┘
+//!                           │        http send         ├─ NextStep ─► retry in d ─► rung queue (confirmed) ─► ack
+//!                           │        plugin.judge ─────┘                             │ TTL, dead-letter
+//!                           └────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! | module | what it does | what it may use |
+//! |---|---|---|
+//! | [`domain`] | decides; pure | nothing of this crate |
+//! | [`broker`], [`journal`], [`plugin`], [`http`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
+//! | `sqlite` | what the journal and the embedded broker share: opening a file, writing in groups | nothing of this crate |
+//! | [`delivery`] | carries one notification through | the edges, [`domain`] |
+//! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits |
+//! | [`config`] | what a file says, checked | the edges' settings |
+//! | [`app`] | builds all of it, and ends it in order | everything |
+//! | [`cli`] | the commands | [`app`], [`config`], [`http`] |
+//!
+//! The edges do not know each other, and `domain` knows none of them; `tests/tidy.rs` holds the code to this table.
+//! ARCHITECTURE.md walks through one notification's way.
 
+pub mod api;
+pub mod app;
 pub mod broker;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod delivery;
 pub mod domain;
 pub mod http;
 pub mod journal;

@@ -40,6 +40,12 @@ impl Ladder {
         &self.delays
     }
 
+    /// How waits are spread.
+    #[must_use]
+    pub fn jitter(&self) -> Jitter {
+        self.jitter
+    }
+
     /// How long to wait after the attempt of that number was refused; `None` past the last rung.
     /// `random` spreads the wait when the ladder has jitter: any number, all equally likely.
     #[must_use]

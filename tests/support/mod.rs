@@ -4,4 +4,6 @@
 
 pub mod conformance;
 pub mod conformance_cases;
+pub(crate) mod gateway;
 pub(crate) mod merchant;
+pub(crate) mod rabbit;

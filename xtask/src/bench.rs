@@ -1,8 +1,14 @@
-//! `cargo xtask bench`: the gateway measured against the bare pipe.
+//! `cargo xtask bench`: the gateway measured against the bare pipe, by `benches/throughput.rs`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+
+use crate::process::{cargo, run as run_to_its_end, say};
+use crate::{guests, rabbitmq};
 
 /// Measures, and prints a table.
 pub fn run() -> Result<()> {
-    bail!("comes with the gateway")
+    guests::build_all(None)?;
+    rabbitmq::ensure_installed()?;
+    say("bench: building with optimisation, which takes minutes the first time");
+    run_to_its_end(cargo().args(["bench", "--package", "paynotify", "--bench", "throughput"]))
 }

@@ -1,0 +1,81 @@
+//! The gateway's HTTP API: notifications come in, and people ask what became of them.
+//!
+//! The rule: 202 means durable. Everything else that is known of a notification comes from the journal.
+//! Not here yet: tokens and TLS. Until then it belongs on the loopback, which is the default.
+
+mod ingest;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+
+use crate::broker::Broker;
+use crate::domain::NotificationId;
+use crate::journal::Journal;
+
+use problem::Problem;
+
+/// What the API works upon.
+#[derive(Clone)]
+pub struct Api {
+    /// Where notifications wait.
+    pub broker: Arc<dyn Broker>,
+    /// What happened.
+    pub journal: Arc<dyn Journal>,
+}
+
+impl Api {
+    /// The routes. A record may be `longest_body` bytes long.
+    pub fn router(self, longest_body: usize) -> Router {
+        Router::new()
+            .route("/v1/notifications", post(ingest::ingest))
+            .route("/v1/notifications/{id}", get(story))
+            .route("/healthz", get(|| async { "alive\n" }))
+            .route("/readyz", get(ready))
+            .fallback(|| async { not_found("no such resource; see README.md for the API") })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method not allowed",
+                    "see README.md for the API",
+                )
+            })
+            .layer(DefaultBodyLimit::max(longest_body))
+            .with_state(self)
+    }
+}
+
+/// `GET /v1/notifications/{id}`: the whole story.
+async fn story(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let unknown = || not_found(format!("no notification `{id}` is known"));
+    let parsed: NotificationId = id.parse().map_err(|_| unknown())?;
+    match api.journal.story(&parsed).await {
+        Ok(Some(story)) => Ok(Json(story).into_response()),
+        Ok(None) => Err(unknown()),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// `GET /readyz`: 200 when notifications can be taken, 503 with the reasons when not.
+async fn ready(State(api): State<Api>) -> Response {
+    let word = |result: Result<(), String>| result.map_or_else(|reason| reason, |()| "ready".to_owned());
+    let (broker, journal) = (api.broker.ready(), api.journal.ready());
+    let status =
+        if broker.is_ok() && journal.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"broker": word(broker), "journal": word(journal)}))).into_response()
+}
+
+fn not_found(detail: impl std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not found", detail)
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not available just now", error)
+}

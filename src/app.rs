@@ -1,0 +1,201 @@
+//! The one file that names every edge: it builds them, owns their tasks, and ends them in order.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::api::Api;
+use crate::broker::amqp::AmqpBroker;
+use crate::broker::embedded::EmbeddedBroker;
+use crate::broker::{self, Broker};
+use crate::config::{self, Config, KeyAlgorithm, LadderChoice, Problem};
+use crate::delivery::{Deliverer, Merchant, Merchants};
+use crate::domain::Ladder;
+use crate::journal::{self, Journal, SqliteJournal};
+use crate::{http, plugin};
+
+/// Everything that can be wrong has been looked for: the plugins are loaded and know their merchants.
+pub struct Prepared {
+    merchants: Merchants,
+    host: plugin::Host,
+}
+
+/// Loads the plugins, and puts every merchant together with its own.
+///
+/// A plugin that is refused is reported in the log and is wrong only for the merchants that need it.
+///
+/// # Errors
+/// Everything that is wrong, by file, line and key.
+pub async fn prepare(config: &Config) -> Result<Prepared, Vec<Problem>> {
+    let fail = |key: &str, problem: &dyn std::fmt::Display| vec![config.wrong(key, problem)];
+    let host = plugin::Host::new(config.plugin.clone()).map_err(|error| fail("plugin", &error))?;
+    let (registry, refused) = plugin::Registry::load_folder(&host, &config.plugins).await;
+    for error in &refused {
+        tracing::error!(%error, "a plugin is refused");
+    }
+    let roots = http::TlsRoots::system().map_err(|error| fail("http", &error))?;
+    let mut problems = Vec::new();
+    let mut merchants = Merchants::new();
+    for merchant in &config.merchants {
+        match ready_merchant(config, merchant, &registry, &roots).await {
+            Ok(ready) => {
+                merchants.insert(merchant.id.clone(), Arc::new(ready));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(Prepared { merchants, host }) } else { Err(problems) }
+}
+
+async fn ready_merchant(
+    config: &Config,
+    merchant: &config::Merchant,
+    registry: &plugin::Registry,
+    roots: &http::TlsRoots,
+) -> Result<Merchant, Problem> {
+    let Some(plugin) = registry.get(&merchant.plugin) else {
+        let folder = config.plugins.display();
+        let problem = format!("no plugin in {folder} is named `{}`", merchant.plugin);
+        return Err(merchant.wrong("plugin", problem));
+    };
+    plugin
+        .check_settings(&merchant.settings_json)
+        .await
+        .map_err(|error| merchant.wrong("settings", error))?;
+    let ladder = ladder(config, merchant, &plugin)?;
+    let keys = merchant.keys.iter().map(|key| plugin::Key {
+        role: key.role.clone(),
+        name: key.name.clone(),
+        algorithm: match key.algorithm {
+            KeyAlgorithm::HmacSha256 => plugin::Algorithm::HmacSha256,
+        },
+        secret: plugin::Secret::new(key.secret.0.clone().into_bytes()),
+    });
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: merchant.settings_json.clone(),
+        keys: plugin::Keys::new(keys.collect()),
+    };
+    let mut settings = config.http.clone();
+    let theirs = merchant.timeouts;
+    settings.timeouts.connect = theirs.connect.unwrap_or(settings.timeouts.connect);
+    settings.timeouts.first_byte = theirs.first_byte.unwrap_or(settings.timeouts.first_byte);
+    settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
+    let client = http::Client::new(&settings, roots);
+    let in_flight = merchant.in_flight.unwrap_or(config.in_flight_per_merchant);
+    Ok(Merchant::new(plugin, endpoint, ladder, client, in_flight))
+}
+
+fn ladder(config: &Config, merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<Ladder, Problem> {
+    let delays = match &merchant.ladder {
+        None => config.ladder.delays().to_vec(),
+        Some(LadderChoice::Own(delays)) => delays.clone(),
+        Some(LadderChoice::OfPlugin(name)) => {
+            let presets = &plugin.description().ladders;
+            let Some(preset) = presets.iter().find(|preset| preset.name == *name) else {
+                let names: Vec<_> = presets.iter().map(|preset| preset.name.as_str()).collect();
+                let problem = format!(
+                    "plugin `{}` has no ladder `{name}`, only: {}",
+                    merchant.plugin,
+                    names.join(", ")
+                );
+                return Err(merchant.wrong("ladder", problem));
+            };
+            preset.delays.clone()
+        }
+    };
+    let jitter = merchant.jitter.unwrap_or(config.ladder.jitter());
+    Ladder::new(delays, jitter).map_err(|error| merchant.wrong("ladder", error))
+}
+
+/// Runs the gateway until `stop` is done, then drains it.
+///
+/// # Errors
+/// Something could not be started, or ended by itself.
+pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let Prepared { merchants, host } = prepared;
+    create_private_folder(&config.data)
+        .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
+    let broker = open_broker(&config, &merchants).await?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
+    let address = listener.local_addr()?;
+    let api = Api { broker: Arc::clone(&broker), journal: Arc::clone(&journal) };
+    let (stopping, stopped) = tokio::sync::watch::channel(());
+    let serve = axum::serve(listener, api.router(config.longest_body))
+        .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
+    let mut serving = tokio::spawn(serve.into_future());
+    let deliverer = Deliverer {
+        broker: Arc::clone(&broker),
+        journal: Arc::clone(&journal),
+        ladder: config.ladder.clone(),
+        policy: config.policy,
+        merchants,
+    };
+    tracing::info!(%address, merchants = deliverer.merchants.len(), "the gateway runs");
+    let mut delivering = tokio::spawn(deliverer.run(config.drain));
+    let (mut served, mut delivered) = (None, None);
+    tokio::select! {
+        () = stop => tracing::info!("stopping: what is under way is finished"),
+        result = &mut serving => served = Some(result),
+        result = &mut delivering => delivered = Some(result),
+    }
+    let by_itself = served.is_some() || delivered.is_some();
+    drop(stopping);
+    broker.stop_taking().await;
+    if delivered.is_none() {
+        delivered = Some(delivering.await);
+    }
+    if served.is_none() {
+        served = tokio::time::timeout(LAST_ANSWERS, &mut serving).await.ok();
+        serving.abort();
+    }
+    broker.close().await;
+    journal.close().await;
+    host.close().await;
+    if let Some(result) = delivered {
+        result.context("the delivery ended by a fault")?;
+    }
+    if let Some(result) = served {
+        result.context("the API ended by a fault")?.context("the API ended")?;
+    }
+    anyhow::ensure!(!by_itself, "the gateway ended by itself");
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// How long a stop waits for answers of the API that are under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+async fn open_broker(config: &Config, merchants: &Merchants) -> anyhow::Result<Arc<dyn Broker>> {
+    match &config.broker {
+        config::Broker::Embedded(settings) => Ok(Arc::new(EmbeddedBroker::open(settings.clone()).await?)),
+        config::Broker::Amqp(settings) => {
+            let ladders = merchants.values().map(|merchant| &merchant.ladder).chain([&config.ladder]);
+            let delays: HashSet<Duration> =
+                ladders.flat_map(|ladder| ladder.delays().iter().copied()).collect();
+            let settings =
+                broker::amqp::Settings { rung_delays: delays.into_iter().collect(), ..(**settings).clone() };
+            Ok(Arc::new(AmqpBroker::start(settings)))
+        }
+    }
+}
+
+fn journal_settings(config: &Config) -> journal::Settings {
+    journal::Settings {
+        batch: config.journal_batch,
+        ..journal::Settings::new(config.data.join("journal.sqlite"))
+    }
+}
+
+/// Makes a folder that only this user can enter, if it is not there.
+fn create_private_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}

@@ -1,0 +1,36 @@
+//! `paynotify run`: the gateway's life, from its configuration to its drain.
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use super::config::prepared;
+use crate::app;
+use crate::config::{Config, LogFormat};
+
+pub(super) async fn run(file: &Path) -> Result<(), Failure> {
+    let (config, prepared) = prepared(file, start_log).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    app::run(config, prepared, stop).await?;
+    Ok(())
+}
+
+/// Logs go to standard error; standard output stays free.
+fn start_log(config: &Config) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&config.log_level))
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,211 @@
+//! A merchant's file: where it is told, by which plugin, how often, and with which keys.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::document::{Document, Problem};
+use super::values::{Count, Delay, JitterPart, SecretText, Span};
+use crate::domain::{Ladder, MerchantId, Origin};
+
+/// One merchant, as its file says.
+#[derive(Debug)]
+pub struct Merchant {
+    /// The stem of the file's name.
+    pub id: MerchantId,
+    /// The file, for messages about it.
+    pub file: std::path::PathBuf,
+    /// Where it wants to be told, exactly as written.
+    pub url: String,
+    /// What its plugin may address: the origin of `url`, then those of `origins`.
+    pub origins: Vec<Origin>,
+    /// The name of its plugin.
+    pub plugin: String,
+    /// The plugin's settings: the text of a JSON object.
+    pub settings_json: String,
+    /// Its ladder, where it does not take the gateway's.
+    pub ladder: Option<LadderChoice>,
+    /// Jitter of its ladder, where it does not take the gateway's.
+    pub jitter: Option<crate::domain::Jitter>,
+    /// How many attempts may be under way at once, where it does not take the gateway's bound.
+    pub in_flight: Option<usize>,
+    /// Time-outs that differ from the gateway's.
+    pub timeouts: Timeouts,
+    /// Its keys.
+    pub keys: Vec<Key>,
+}
+
+/// A ladder as a merchant's file gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LadderChoice {
+    /// Its own delays.
+    Own(Vec<Duration>),
+    /// One that the merchant's plugin brings along, by its name.
+    OfPlugin(String),
+}
+
+/// Time-outs that a merchant's file sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Option<Duration>,
+    /// Until the reply begins.
+    pub first_byte: Option<Duration>,
+    /// Until the reply has ended, everything included.
+    pub total: Option<Duration>,
+}
+
+/// A key, with its secret fetched.
+#[derive(Debug)]
+pub struct Key {
+    /// The role that the plugin asked for.
+    pub role: String,
+    /// What the plugin calls it by.
+    pub name: String,
+    /// What it may be used for.
+    pub algorithm: KeyAlgorithm,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyAlgorithm {
+    /// HMAC with SHA-256, keyed with the text's bytes.
+    HmacSha256,
+}
+
+/// A secret's text. Never printed.
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+impl Merchant {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Self, Problem> {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let id = MerchantId::from_str(stem).map_err(|error| {
+            Problem::of_file(path, format!("the file's stem is the merchant's id, and {error}"))
+        })?;
+        let document = Document::read(path)?;
+        let file: File = document.parse()?;
+        let settings_json = serde_json::Value::Object(file.settings).to_string();
+        let mut keys = Vec::new();
+        for key in file.keys {
+            let secret = key
+                .secret
+                .fetch(&document.folder())
+                .map_err(|problem| document.wrong("keys.secret", problem))?;
+            let name = key.name.unwrap_or_else(|| key.role.clone());
+            if keys.iter().any(|other: &Key| other.name == name) {
+                return Err(document.wrong("keys.name", format!("two keys are named `{name}`")));
+            }
+            keys.push(Key { role: key.role, name, algorithm: key.algorithm, secret: Secret(secret) });
+        }
+        let mut origins = vec![file.url.origin];
+        origins.extend(file.origins.into_iter().map(|url| url.origin));
+        Ok(Self {
+            id,
+            file: path.to_owned(),
+            url: file.url.text,
+            origins,
+            plugin: file.plugin,
+            settings_json,
+            ladder: file.ladder,
+            jitter: file.jitter.map(|jitter| jitter.0),
+            in_flight: file.in_flight.map(Count::size),
+            timeouts: Timeouts {
+                connect: file.connect_timeout.map(Span::get),
+                first_byte: file.first_byte_timeout.map(Span::get),
+                total: file.total_timeout.map(Span::get),
+            },
+            keys,
+        })
+    }
+
+    /// A problem with a key of this merchant's file that was found later, against its plugin.
+    #[must_use]
+    pub fn wrong(&self, key: &str, problem: impl std::fmt::Display) -> Problem {
+        match Document::read(&self.file) {
+            Ok(document) => document.wrong(key, problem),
+            Err(problem) => problem,
+        }
+    }
+}
+
+type Timeout = Span<10, { 60 * 60 * 1_000 }>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    url: Url,
+    #[serde(default)]
+    origins: Vec<Url>,
+    plugin: String,
+    #[serde(default)]
+    settings: serde_json::Map<String, serde_json::Value>,
+    ladder: Option<LadderChoice>,
+    jitter: Option<JitterPart>,
+    in_flight: Option<Count<1, 65_536>>,
+    connect_timeout: Option<Timeout>,
+    first_byte_timeout: Option<Timeout>,
+    total_timeout: Option<Timeout>,
+    #[serde(default)]
+    keys: Vec<KeyEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    role: String,
+    name: Option<String>,
+    algorithm: KeyAlgorithm,
+    secret: SecretText,
+}
+
+/// An absolute http or https URL, and its origin.
+struct Url {
+    text: String,
+    origin: Origin,
+}
+
+impl<'de> Deserialize<'de> for Url {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(origin) => Ok(Self { text, origin }),
+            Err(_) => Err(de::Error::custom(
+                "must be an absolute http or https URL, percent-encoded and without user and password",
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LadderChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a ladder is a list of lengths of time, or the name of one that the plugin has"
+        )]
+        enum Either {
+            Name(String),
+            Delays(Vec<Delay>),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Name(name) => Ok(Self::OfPlugin(name)),
+            Either::Delays(delays) => {
+                let delays: Vec<_> = delays.into_iter().map(|delay| delay.0).collect();
+                Ladder::new(delays.clone(), crate::domain::Jitter::NONE).map_err(de::Error::custom)?;
+                Ok(Self::Own(delays))
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The gateway's file and the merchants' files: read once, checked whole, before anything starts.
+//!
+//! The rule: what comes out of here is valid, and what is wrong is said with file, line and key. All problems that
+//! can be found are found at once. What needs a loaded plugin to be checked is checked in [`crate::app`].
+
+mod document;
+mod merchant;
+mod raw;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use document::Document;
+
+use crate::broker::{self, Source, SourceFormat};
+use crate::domain::{Ladder, Policy};
+use crate::{http, plugin};
+
+pub use document::Problem;
+pub use merchant::{Key, KeyAlgorithm, LadderChoice, Merchant, Secret, Timeouts};
+pub use raw::LogFormat;
+
+/// Every default, with comments: what `paynotify config default` prints.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The gateway's file, for messages about it.
+    pub file: PathBuf,
+    /// The folder for what the gateway writes.
+    pub data: PathBuf,
+    /// The folder of plugins.
+    pub plugins: PathBuf,
+    /// The merchants, by their id.
+    pub merchants: Vec<Merchant>,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// The longest record that the API takes, in bytes.
+    pub longest_body: usize,
+    /// Where notifications wait. The rungs are not filled in: they follow from the merchants' ladders.
+    pub broker: Broker,
+    /// The ladder of merchants without one of their own.
+    pub ladder: Ladder,
+    /// Bounds of the decisions.
+    pub policy: Policy,
+    /// Attempts under way at once for a merchant that does not say otherwise.
+    pub in_flight_per_merchant: usize,
+    /// How long a stop waits.
+    pub drain: Duration,
+    /// Bounds of the way to a merchant that does not say otherwise.
+    pub http: http::Settings,
+    /// Bounds of plugins.
+    pub plugin: plugin::Settings,
+    /// How many journal entries one transaction takes at most.
+    pub journal_batch: usize,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_level: String,
+}
+
+/// Which broker, and how.
+#[derive(Debug)]
+pub enum Broker {
+    /// One SQLite file.
+    Embedded(broker::embedded::Settings),
+    /// RabbitMQ.
+    Amqp(Box<broker::amqp::Settings>),
+}
+
+impl Config {
+    /// Reads the gateway's file and every merchant's.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of them.
+    pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
+        let document = Document::read(file).map_err(|problem| vec![problem])?;
+        let raw: raw::Gateway = document.parse().map_err(|problem| vec![problem])?;
+        let folder = document.folder();
+        let mut problems = Vec::new();
+        let merchants = merchants(&folder.join(&raw.merchants), &mut problems);
+        let ladder = ladder(&document, &raw.delivery, &mut problems);
+        let data = folder.join(&raw.data);
+        let broker = broker(&document, &raw.broker, &data, &mut problems);
+        if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
+            problems.push(document.wrong("log.level", error));
+        }
+        let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
+            return Err(problems);
+        };
+        Ok(Self {
+            file: file.to_owned(),
+            plugins: folder.join(&raw.plugins),
+            merchants,
+            listen: raw.api.listen,
+            longest_body: raw.api.longest_body_bytes.size(),
+            broker,
+            ladder,
+            policy: Policy {
+                longest_retry_after: raw.delivery.longest_retry_after.get(),
+                longest_hold: raw.delivery.longest_hold.get(),
+            },
+            in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
+            drain: raw.delivery.drain.get(),
+            http: http_settings(&raw.http),
+            plugin: plugin_settings(&raw.plugin, &data),
+            journal_batch: raw.journal.batch.size(),
+            log_format: raw.log.format,
+            log_level: raw.log.level,
+            data,
+        })
+    }
+
+    /// A problem with a key of the gateway's file that was found later.
+    #[must_use]
+    pub fn wrong(&self, key: &str, problem: impl std::fmt::Display) -> Problem {
+        match Document::read(&self.file) {
+            Ok(document) => document.wrong(key, problem),
+            Err(problem) => problem,
+        }
+    }
+}
+
+fn merchants(folder: &Path, problems: &mut Vec<Problem>) -> Vec<Merchant> {
+    let files = match toml_files(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            problems.push(Problem::of_file(folder, format!("the merchants' folder cannot be read: {error}")));
+            Vec::new()
+        }
+    };
+    files
+        .iter()
+        .filter_map(|file| Merchant::read(file).map_err(|problem| problems.push(problem)).ok())
+        .collect()
+}
+
+fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn ladder(document: &Document, raw: &raw::Delivery, problems: &mut Vec<Problem>) -> Option<Ladder> {
+    let delays = raw.ladder.iter().map(|delay| delay.0).collect();
+    Ladder::new(delays, raw.jitter.0)
+        .map_err(|error| problems.push(document.wrong("delivery.ladder", error)))
+        .ok()
+}
+
+fn broker(
+    document: &Document,
+    raw: &raw::Broker,
+    data: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Broker> {
+    match raw.kind {
+        raw::BrokerKind::Embedded if !raw.sources.is_empty() => {
+            problems.push(document.wrong("broker.sources", "is for `kind = \"amqp\"` only"));
+            None
+        }
+        raw::BrokerKind::Embedded => Some(Broker::Embedded(broker::embedded::Settings {
+            prefetch: raw.prefetch.size(),
+            ..broker::embedded::Settings::new(data.join("broker.sqlite"))
+        })),
+        raw::BrokerKind::Amqp => {
+            let settings = amqp_settings(document, raw);
+            settings
+                .map_err(|problem| problems.push(problem))
+                .ok()
+                .map(|settings| Broker::Amqp(Box::new(settings)))
+        }
+    }
+}
+
+fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp::Settings, Problem> {
+    let amqp = &raw.amqp;
+    let Some(url) = &amqp.url else {
+        return Err(document.wrong("broker.amqp.url", "is needed for `kind = \"amqp\"`"));
+    };
+    let wrong_url = |problem: String| document.wrong("broker.amqp.url", problem);
+    let settings = broker::amqp::Settings {
+        url: url.fetch(&document.folder()).map_err(wrong_url)?,
+        prefix: amqp.prefix.clone(),
+        prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),
+        sources: raw.sources.iter().map(source).collect(),
+        connect_timeout: amqp.connect_timeout.get(),
+        confirm_timeout: amqp.confirm_timeout.get(),
+        publishers: amqp.publishers.size(),
+        longest_message: raw.longest_message_bytes.size(),
+        ..broker::amqp::Settings::default()
+    };
+    settings.check().map_err(|error| document.wrong(&format!("broker.amqp.{}", error.key), error.problem))?;
+    Ok(settings)
+}
+
+fn source(raw: &raw::Source) -> Source {
+    Source {
+        exchange: raw.exchange.clone(),
+        routing_key: raw.routing_key.clone(),
+        merchant: raw.merchant.clone(),
+        format: match raw.format {
+            raw::SourceFormat::Url => SourceFormat::Url,
+        },
+    }
+}
+
+fn http_settings(raw: &raw::Http) -> http::Settings {
+    http::Settings {
+        timeouts: http::Timeouts {
+            connect: raw.connect_timeout.get(),
+            first_byte: raw.first_byte_timeout.get(),
+            total: raw.total_timeout.get(),
+        },
+        longest_reply: raw.longest_reply_bytes.size(),
+        longest_header_section: raw.longest_headers_bytes.size(),
+        idle_connections: raw.idle_connections_per_merchant.size(),
+        idle_timeout: raw.idle_timeout.get(),
+        ..http::Settings::default()
+    }
+}
+
+fn plugin_settings(raw: &raw::Plugin, data: &Path) -> plugin::Settings {
+    let whole = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    plugin::Settings {
+        cache_folder: Some(data.join("compiled")),
+        longest_component: raw.longest_component_bytes.size(),
+        memory: raw.memory_bytes.size(),
+        call_timeout: raw.call_timeout.get(),
+        host_call_bytes: raw.host_call_bytes.size(),
+        host_calls: whole(raw.host_calls.get()),
+        log_lines: whole(raw.log_lines.get()),
+        log_line_bytes: raw.log_line_bytes.size(),
+        longest_body: raw.longest_request_bytes.size(),
+        concurrent_calls: whole(raw.concurrent_calls.get()),
+        calls_per_plugin: whole(raw.calls_per_plugin.get()),
+        ..plugin::Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commented defaults are the defaults: nothing is missing, nothing differs.
+    #[test]
+    fn the_printed_defaults_are_the_defaults() {
+        let printed: raw::Gateway = toml::from_str(DEFAULT).expect("valid");
+        assert_eq!(printed, raw::Gateway::default());
+    }
+
+    #[test]
+    fn every_key_is_among_the_printed_defaults() {
+        let tables = [
+            raw::Gateway::KEYS,
+            raw::Api::KEYS,
+            raw::Broker::KEYS,
+            raw::Amqp::KEYS,
+            raw::Delivery::KEYS,
+            raw::Http::KEYS,
+            raw::Plugin::KEYS,
+            raw::Journal::KEYS,
+            raw::Log::KEYS,
+        ];
+        for key in tables.concat() {
+            let names_it = |line: &str| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} ="))
+                    || line.contains(&format!("[{key}]"))
+                    || line.contains(&format!(".{key}]"))
+            };
+            assert!(DEFAULT.lines().any(names_it), "{key}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The gateway's file, key by key. Unknown keys are refused; what is left out has the default that `default.toml`
+//! documents, and a test holds the two to each other.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::values::{Count, Delay, JitterPart, SecretText, Span};
+use crate::domain::{Jitter, MerchantId};
+
+const HOUR: u64 = 60 * 60 * 1_000;
+const GIB: u64 = 1 << 30;
+
+/// A time-out.
+type Timeout = Span<10, { HOUR }>;
+/// A number of bytes.
+type Bytes = Count<1, { GIB }>;
+/// A number of things that are kept or done side by side.
+type Room = Count<1, 65_536>;
+
+macro_rules! table {
+    ($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Deserialize, PartialEq)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name {
+            $(pub(super) $field: $type,)*
+        }
+
+        impl $name {
+            /// The table's keys, for the test that looks for them among the printed defaults.
+            #[cfg(test)]
+            pub(super) const KEYS: &[&str] = &[$(stringify!($field)),*];
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+table! {
+    /// The whole file.
+    Gateway {
+        data: PathBuf = "data".into(),
+        plugins: PathBuf = "plugins".into(),
+        merchants: PathBuf = "merchants".into(),
+        api: Api = Api::default(),
+        broker: Broker = Broker::default(),
+        delivery: Delivery = Delivery::default(),
+        http: Http = Http::default(),
+        plugin: Plugin = Plugin::default(),
+        journal: Journal = Journal::default(),
+        log: Log = Log::default(),
+    }
+}
+
+table! {
+    /// `[api]`
+    Api {
+        listen: std::net::SocketAddr = std::net::SocketAddr::from(([127, 0, 0, 1], 8460)),
+        longest_body_bytes: Bytes = Bytes::of(1 << 20),
+    }
+}
+
+/// `broker.kind`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum BrokerKind {
+    Embedded,
+    Amqp,
+}
+
+table! {
+    /// `[broker]`
+    Broker {
+        kind: BrokerKind = BrokerKind::Embedded,
+        prefetch: Count<1, 2_000> = Count::of(256),
+        longest_message_bytes: Bytes = Bytes::of(1 << 20),
+        amqp: Amqp = Amqp::default(),
+        sources: Vec<Source> = Vec::new(),
+    }
+}
+
+table! {
+    /// `[broker.amqp]`
+    Amqp {
+        url: Option<SecretText> = None,
+        prefix: String = "paynotify".into(),
+        connect_timeout: Timeout = Timeout::of_milliseconds(5_000),
+        confirm_timeout: Timeout = Timeout::of_milliseconds(10_000),
+        publishers: Count<1, 16> = Count::of(2),
+    }
+}
+
+/// `[[broker.sources]]`
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+    pub(super) merchant: MerchantId,
+    pub(super) format: SourceFormat,
+}
+
+/// `broker.sources.format`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SourceFormat {
+    Url,
+}
+
+table! {
+    /// `[delivery]`
+    Delivery {
+        ladder: Vec<Delay> = crate::domain::Ladder::default().delays().iter().copied().map(Delay).collect(),
+        jitter: JitterPart = JitterPart(Jitter::NONE),
+        longest_retry_after: Span<0, { 7 * 24 * HOUR }> = Span::of_milliseconds(HOUR),
+        longest_hold: Span<1_000, { 365 * 24 * HOUR }> = Span::of_milliseconds(72 * HOUR),
+        in_flight_per_merchant: Room = Room::of(32),
+        drain: Span<0, { HOUR }> = Span::of_milliseconds(20_000),
+    }
+}
+
+table! {
+    /// `[http]`
+    Http {
+        connect_timeout: Timeout = Timeout::of_milliseconds(2_000),
+        first_byte_timeout: Timeout = Timeout::of_milliseconds(5_000),
+        total_timeout: Timeout = Timeout::of_milliseconds(5_000),
+        longest_reply_bytes: Bytes = Bytes::of(64 << 10),
+        longest_headers_bytes: Count<{ 8 << 10 }, { 1 << 20 }> = Count::of(16 << 10),
+        idle_connections_per_merchant: Room = Room::of(8),
+        idle_timeout: Timeout = Timeout::of_milliseconds(60_000),
+    }
+}
+
+table! {
+    /// `[plugin]`
+    Plugin {
+        longest_component_bytes: Bytes = Bytes::of(64 << 20),
+        call_timeout: Timeout = Timeout::of_milliseconds(1_000),
+        memory_bytes: Count<{ 1 << 20 }, { 4 * GIB }> = Count::of(128 << 20),
+        longest_request_bytes: Bytes = Bytes::of(1 << 20),
+        host_calls: Count<1, 1_000_000> = Count::of(10_000),
+        host_call_bytes: Bytes = Bytes::of(8 << 20),
+        log_lines: Count<0, 10_000> = Count::of(32),
+        log_line_bytes: Count<1, 65_536> = Count::of(1_024),
+        concurrent_calls: Count<1, 1_024> = Count::of(64),
+        calls_per_plugin: Count<1, 1_024> = Count::of(8),
+    }
+}
+
+table! {
+    /// `[journal]`
+    Journal {
+        batch: Room = Room::of(256),
+    }
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: an object on each line.
+    Json,
+}
+
+table! {
+    /// `[log]`
+    Log {
+        format: LogFormat = LogFormat::Text,
+        level: String = "info".into(),
+    }
+}

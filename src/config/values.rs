@@ -1,0 +1,151 @@
+//! The kinds of value that a configuration file holds. Each is checked while it is read, so that an error carries
+//! its file, line and key; whatever has been read is in bounds.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count<const LEAST: u64, const MOST: u64>(u64);
+
+impl<const LEAST: u64, const MOST: u64> Count<LEAST, MOST> {
+    /// A default. Checked when the program is compiled.
+    #[must_use]
+    pub const fn of(number: u64) -> Self {
+        assert!(LEAST <= number && number <= MOST, "a default is out of its own bounds");
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number, as a size of something in memory.
+    #[must_use]
+    pub fn size(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Count<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        u64::try_from(number)
+            .ok()
+            .filter(|number| (LEAST..=MOST).contains(number))
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("{number} is not between {LEAST} and {MOST}")))
+    }
+}
+
+/// A length of time within bounds, in milliseconds; written with its unit, such as `5s` or `1m 30s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span<const LEAST: u64, const MOST: u64>(Duration);
+
+impl<const LEAST: u64, const MOST: u64> Span<LEAST, MOST> {
+    /// A default. Checked when the program is compiled.
+    #[must_use]
+    pub const fn of_milliseconds(milliseconds: u64) -> Self {
+        assert!(LEAST <= milliseconds && milliseconds <= MOST, "a default is out of its own bounds");
+        Self(Duration::from_millis(milliseconds))
+    }
+
+    /// The length of time.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Span<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let duration = duration(deserializer)?;
+        let bounds = Duration::from_millis(LEAST)..=Duration::from_millis(MOST);
+        if bounds.contains(&duration) {
+            return Ok(Self(duration));
+        }
+        Err(de::Error::custom(format!(
+            "{} is not between {} and {}",
+            humantime::format_duration(duration),
+            humantime::format_duration(*bounds.start()),
+            humantime::format_duration(*bounds.end()),
+        )))
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|_| de::Error::custom(format!("`{text}` is no length of time such as `5s` or `1m 30s`")))
+}
+
+/// One delay of a ladder. Its bounds are the ladder's to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay(pub Duration);
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        duration(deserializer).map(Self)
+    }
+}
+
+/// How much longer than its rung a wait may become: a part of the rung from 0 to 1, in steps of a thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JitterPart(pub crate::domain::Jitter);
+
+impl<'de> Deserialize<'de> for JitterPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let part = f64::deserialize(deserializer)?;
+        let thousandths =
+            (0..=1_000_u16).find(|thousandths| (f64::from(*thousandths) / 1_000.0 - part).abs() < 0.000_5);
+        thousandths
+            .and_then(crate::domain::Jitter::from_thousandths)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("{part} is not between 0 and 1")))
+    }
+}
+
+/// Where a secret is to be had: `env:NAME`, or `file:PATH` without its last line break. Any other text is the secret
+/// itself. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Fetches the secret. A relative path is meant from `folder`.
+    ///
+    /// # Errors
+    /// The variable is not set, or the file cannot be read; names which.
+    pub fn fetch(&self, folder: &std::path::Path) -> Result<String, String> {
+        if let Some(name) = self.0.strip_prefix("env:") {
+            return std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"));
+        }
+        if let Some(path) = self.0.strip_prefix("file:") {
+            let path: PathBuf = folder.join(path);
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            return Ok(text.strip_suffix('\r').unwrap_or(text).to_owned());
+        }
+        Ok(self.0.clone())
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A wrong type is told without its value, which may be a secret that lacks its quotes.
+        String::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| de::Error::custom("a secret is a text in quotes"))
+    }
+}

@@ -1,0 +1,102 @@
+//! One attempt: format, send, judge. Makes no decision; says what happened.
+
+use std::time::Instant;
+
+use crate::clock;
+use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, Verdict};
+use crate::journal;
+use crate::plugin::{AttemptContext, CallError};
+
+use super::Merchant;
+
+/// What happened, and the attempt's record if a request went out.
+pub(super) struct Attempted {
+    pub(super) happened: Happened,
+    pub(super) record: Option<journal::Attempt>,
+}
+
+/// Makes the attempt that the envelope's progress asks for.
+pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempted {
+    let began = Instant::now();
+    let context =
+        AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
+    let Merchant { plugin, endpoint, .. } = merchant;
+    let request = match plugin.format(&envelope.notification, endpoint, &context).await {
+        Ok(request) => request,
+        Err(error) => return Attempted { happened: Happened::Held(held(error)), record: None },
+    };
+    let mut record = record_of(&request, &context, plugin);
+    let happened = match merchant.client.send(request).await {
+        Err(failure) => Happened::NoReply(failure),
+        Ok(reply) => {
+            record.status = Some(reply.status.as_u16());
+            record.reply = Some(excerpt(&reply));
+            match plugin.judge(&envelope.notification, endpoint, &context, &reply).await {
+                Ok(verdict) => Happened::Replied(with_retry_after(verdict, &reply)),
+                Err(error) => Happened::Held(held(error)),
+            }
+        }
+    };
+    (record.result, record.detail) = result(&happened);
+    record.duration = began.elapsed();
+    Attempted { happened, record: Some(record) }
+}
+
+fn held(error: CallError) -> HoldReason {
+    match error {
+        CallError::Busy => HoldReason::GatewayBusy,
+        CallError::Fault(fault) => HoldReason::PluginFault(fault.to_string()),
+    }
+}
+
+/// A merchant's `Retry-After` counts when the plugin named no wait of its own.
+fn with_retry_after(verdict: Verdict, reply: &Reply) -> Verdict {
+    match verdict {
+        Verdict::Retry { after: None, reason } => {
+            Verdict::Retry { after: reply.retry_after(clock::now()), reason }
+        }
+        Verdict::Retry { .. } | Verdict::Confirmed { .. } | Verdict::Stop { .. } => verdict,
+    }
+}
+
+fn record_of(
+    request: &Request,
+    context: &AttemptContext,
+    plugin: &crate::plugin::Plugin,
+) -> journal::Attempt {
+    let uri = &request.uri;
+    journal::Attempt {
+        number: context.number.get(),
+        started_at: context.now,
+        duration: std::time::Duration::ZERO,
+        plugin: format!("{}@{}", plugin.description().name, plugin.hash()),
+        method: request.method.to_string(),
+        url: format!(
+            "{}://{}{}",
+            uri.scheme_str().unwrap_or_default(),
+            uri.authority().map_or("", |authority| authority.as_str()),
+            uri.path()
+        ),
+        status: None,
+        reply: None,
+        result: String::new(),
+        detail: None,
+    }
+}
+
+/// The beginning of a reply, for people.
+fn excerpt(reply: &Reply) -> String {
+    const LONGEST: usize = 256;
+    let beginning = reply.body.get(..LONGEST * 4).unwrap_or(&reply.body);
+    String::from_utf8_lossy(beginning).chars().take(LONGEST).collect()
+}
+
+fn result(happened: &Happened) -> (String, Option<String>) {
+    match happened {
+        Happened::Replied(Verdict::Confirmed { detail }) => ("confirmed".to_owned(), detail.clone()),
+        Happened::Replied(Verdict::Retry { reason, .. }) => ("retry".to_owned(), Some(reason.clone())),
+        Happened::Replied(Verdict::Stop { reason }) => ("stop".to_owned(), Some(reason.clone())),
+        Happened::NoReply(failure) => (failure.name().to_owned(), Some(failure.to_string())),
+        Happened::Held(reason) => (reason.name().to_owned(), Some(reason.to_string())),
+    }
+}

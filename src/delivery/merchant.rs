@@ -1,0 +1,44 @@
+//! A merchant, ready to be told: everything that an attempt needs, put together once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::{Ladder, MerchantId};
+use crate::{http, plugin};
+
+/// One merchant with its plugin, its ladder and its own connections.
+pub struct Merchant {
+    /// Its plugin.
+    pub plugin: plugin::Plugin,
+    /// What the plugin is told of it.
+    pub endpoint: plugin::Endpoint,
+    /// How long it is waited for.
+    pub ladder: Ladder,
+    /// The way to it. No other merchant's requests take it.
+    pub client: http::Client,
+    slots: Arc<Semaphore>,
+}
+
+impl Merchant {
+    /// A merchant that may have so many attempts under way at once.
+    #[must_use]
+    pub fn new(
+        plugin: plugin::Plugin,
+        endpoint: plugin::Endpoint,
+        ladder: Ladder,
+        client: http::Client,
+        in_flight: usize,
+    ) -> Self {
+        Self { plugin, endpoint, ladder, client, slots: Arc::new(Semaphore::new(in_flight)) }
+    }
+
+    /// A place for one attempt, if there is one just now.
+    pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+}
+
+/// All merchants by their id.
+pub type Merchants = HashMap<MerchantId, Arc<Merchant>>;

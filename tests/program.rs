@@ -1,0 +1,210 @@
+//! The program from outside: its exit codes, its messages, its API.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use http::Method;
+use serde_json::json;
+
+use support::gateway::{Gateway, SOON, Store, record};
+use support::merchant::{Answer, StubMerchant, always};
+
+fn paynotify(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_paynotify")).args(arguments).output().expect("run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A wrong configuration ends with 2 before anything starts, and says file, line and key.
+#[test]
+fn a_wrong_configuration_is_named_and_nothing_starts() {
+    let check = |gateway: &str, merchant: &str, expected: &[&str]| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        for name in ["merchants", "plugins"] {
+            fs::create_dir(file(name)).expect(name);
+        }
+        let plain = xtask::guests::built("plain").expect("the plugin is built");
+        fs::copy(plain, file("plugins/plain.wasm")).expect("copied");
+        fs::write(file("paynotify.toml"), gateway).expect("written");
+        fs::write(file("merchants/shop.toml"), merchant).expect("written");
+        let path = file("paynotify.toml").display().to_string();
+        for verb in [&["run"][..], &["config", "check"]] {
+            let output = paynotify(&[verb, &["--config", &path]].concat());
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{message}");
+            for part in expected {
+                assert!(message.contains(part), "`{part}` is not in: {message}");
+            }
+            assert!(!message.contains("hunter2"), "a secret is printed: {message}");
+            assert!(!file("data").join("broker.sqlite").exists(), "nothing was started");
+        }
+    };
+    let fine = "url = \"http://127.0.0.1:1/\"\nplugin = \"plain\"\n";
+    check("[broker]\nprefech = 3\n", fine, &["paynotify.toml:2: `broker.prefech`", "unknown field"]);
+    check("\n[broker]\nprefetch = 0\n", fine, &["paynotify.toml:3: `broker.prefetch`", "between 1 and 2000"]);
+    check("[http]\ntotal_timeout = 5\n", fine, &["paynotify.toml:2: `http.total_timeout`"]);
+    check("[http]\ntotal_timeout = \"5 apples\"\n", fine, &["paynotify.toml:2: `http.total_timeout`", "5 apples"]);
+    check("[delivery]\nladder = []\n", fine, &["paynotify.toml:2: `delivery.ladder`", "1 to 100"]);
+    check("x = [\n", fine, &["paynotify.toml:"]);
+    check("[log]\nlevel = \"a=b=c\"\n", fine, &["paynotify.toml:2: `log.level`"]);
+    check("[broker]\nkind = \"amqp\"\n", fine, &["`broker.amqp.url`", "is needed"]);
+    check("[broker.amqp]\nurl = hunter2\n", fine, &["paynotify.toml:2"]);
+    let amqp = |url: &str| format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"{url}\"\n");
+    check(&amqp("http://user:hunter2@x"), fine, &["paynotify.toml:4: `broker.amqp.url`"]);
+    check(&amqp("env:NO_SUCH_VARIABLE"), fine, &["paynotify.toml:4: `broker.amqp.url`", "NO_SUCH_VARIABLE"]);
+    check("", "plugin = \"plain\"\n", &["shop.toml", "missing field `url`"]);
+    check("", "url = \"shop.example\"\nplugin = \"plain\"\n", &["shop.toml:1: `url`", "absolute"]);
+    check("", "url = \"http://a.example/\"\nplugin = \"plane\"\n", &["shop.toml:2: `plugin`", "`plane`"]);
+    check("", &format!("{fine}ladder = [\"1s\", \"8 days\"]\n"), &["shop.toml:3: `ladder`", "7 days"]);
+    check("", &format!("{fine}ladder = \"steep\"\n"), &["shop.toml:3: `ladder`", "steep", "original"]);
+    check("", &format!("{fine}jitter = 2.0\n"), &["shop.toml:3: `jitter`", "between 0 and 1"]);
+    check("", &format!("{fine}[settings]\ncolour = \"red\"\n"), &["shop.toml:3: `settings`", "colour"]);
+    let key = "[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nsecret = \"file:none\"\n";
+    check("", &format!("{fine}{key}"), &["shop.toml:6: `keys.secret`", "none"]);
+    // Two mistakes in two files are told at once.
+    check("[delivery]\nladder = []\n", "x = 1\n", &["`delivery.ladder`", "shop.toml:1"]);
+}
+
+#[test]
+fn a_missing_file_and_a_wrong_usage_end_with_2() {
+    for arguments in [&["run", "--config", "/no/such/file"][..], &["run", "--nonsense"], &["dance"], &[]] {
+        assert_eq!(paynotify(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// What `config default` prints is a configuration, and the ready one in the examples is fine.
+#[test]
+fn the_printed_and_the_ready_configuration_are_fine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["merchants", "plugins"] {
+        fs::create_dir(folder.path().join(name)).expect(name);
+    }
+    let file = folder.path().join("paynotify.toml");
+    let printed = paynotify(&["config", "default"]);
+    assert_eq!(printed.status.code(), Some(0));
+    fs::write(&file, &printed.stdout).expect("written");
+    let checked = paynotify(&["config", "check", "--config", &file.display().to_string()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+
+    let ready = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ready");
+    let copy = folder.path().join("ready");
+    fs::create_dir_all(copy.join("merchants")).expect("a folder");
+    let plugins = xtask::guests::components_dir();
+    let gateway = fs::read_to_string(ready.join("paynotify.toml")).expect("read");
+    let gateway = gateway.replace("../../target/plugins", &plugins.display().to_string());
+    let gateway = gateway.replace("../../target/ready", "data");
+    fs::write(copy.join("paynotify.toml"), gateway).expect("written");
+    fs::copy(ready.join("merchants/shop.toml"), copy.join("merchants/shop.toml")).expect("copied");
+    let checked = paynotify(&["config", "check", "--config", &copy.join("paynotify.toml").display().to_string()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_takes_each_notification_once() {
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    gateway.start();
+    gateway.ready().await;
+    let result = record("n1", "shop", "o1");
+    for _ in 0..3 {
+        let (status, answer) = gateway.ask(Method::POST, "/v1/notifications", result.to_string()).await;
+        assert_eq!((status, answer), (202, json!({"notification_id": "n1"})));
+    }
+    let mut other = result.clone();
+    other["amount"]["minor"] = json!(1);
+    let (status, problem) = gateway.ask(Method::POST, "/v1/notifications", other.to_string()).await;
+    assert_eq!((status, &problem["status"]), (409, &json!(409)));
+    assert_eq!(problem["field"], "notification_id");
+    gateway.wait_for_state("n1", "ended", SOON).await;
+    let (status, _) = gateway.ask(Method::POST, "/v1/notifications", result.to_string()).await;
+    assert_eq!(status, 202, "the same again after its end is the same still");
+    assert_eq!(merchant.requests().len(), 1);
+
+    let mut nameless = record("x", "shop", "o2");
+    nameless.as_object_mut().expect("an object").remove("notification_id");
+    let (status, answer) = gateway.ask(Method::POST, "/v1/notifications", nameless.to_string()).await;
+    assert_eq!(status, 202);
+    let id = answer["notification_id"].as_str().expect("an id").to_owned();
+    gateway.wait_for_state(&id, "ended", SOON).await;
+    assert_eq!(merchant.requests().len(), 2);
+    assert!(gateway.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_says_what_is_wrong() {
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.start();
+    gateway.ready().await;
+    let post = async |body: String| gateway.ask(Method::POST, "/v1/notifications", body).await;
+    for (field, value) in [
+        ("amount", json!({"minor": 1, "currency": "XYZ"})),
+        ("notification_id", json!("a.b")),
+        ("status", json!("paid")),
+        ("schema", json!("payment-result/9")),
+    ] {
+        let mut wrong = record("n1", "shop", "o1");
+        wrong[field] = value;
+        let (status, problem) = post(wrong.to_string()).await;
+        assert_eq!((status, &problem["status"]), (422, &json!(422)), "{problem}");
+        assert!(problem["field"].as_str().is_some_and(|named| named.starts_with(field)), "{problem}");
+    }
+    assert_eq!(post("no JSON".to_owned()).await.0, 422);
+    let (status, problem) = post("x".repeat(2_000_000)).await;
+    assert_eq!((status, &problem["status"]), (413, &json!(413)), "{problem}");
+    let get = async |path: &str| gateway.ask(Method::GET, path, "").await;
+    for path in ["/v1/notifications/unknown", "/v1/notifications/a.b", "/nowhere"] {
+        let (status, problem) = get(path).await;
+        assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}");
+    }
+    assert_eq!(get("/v1/notifications").await.0, 405);
+    assert_eq!(get("/healthz").await.0, 200);
+    assert_eq!(get("/readyz").await, (200, json!({"broker": "ready", "journal": "ready"})));
+    assert!(gateway.stop().success());
+}
+
+/// `send` and `status` work against a running gateway, and say so when there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_for_people() {
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    gateway.start();
+    gateway.ready().await;
+    let ready = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ready/records/order-1001.json");
+    let api = gateway.api();
+    let sent = paynotify(&["send", &ready.display().to_string(), "--api", &api]);
+    assert_eq!((sent.status.code(), text(&sent.stdout).trim()), (Some(0), "n-1001"), "{}", text(&sent.stderr));
+    gateway.wait_for_state("n-1001", "ended", SOON).await;
+    let told = paynotify(&["status", "n-1001", "--api", &api]);
+    let table = text(&told.stdout);
+    assert!(table.contains("merchant shop") && table.contains("confirmed after 1 attempts"), "{table}");
+    let told = paynotify(&["status", "n-1001", "--api", &api, "--json"]);
+    let story: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!(story["attempts"][0]["result"], "confirmed");
+    let unknown = paynotify(&["status", "n-0", "--api", &api]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("no notification `n-0` is known"));
+    assert!(gateway.stop().success());
+    let nobody = paynotify(&["status", "n-1001", "--api", &api]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("does the gateway run there?"));
+}
+
+/// A second gateway on the same embedded broker is refused with a sentence, not corrupted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_embedded_broker_has_one_gateway() {
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.start();
+    gateway.ready().await;
+    let (status, message) = gateway.run_to_its_end();
+    assert_eq!(status.code(), Some(1), "{message}");
+    assert!(message.contains("broker.sqlite"), "{message}");
+    assert!(gateway.stop().success());
+}

@@ -1,0 +1,204 @@
+//! A real gateway process for a test: its own folder, its own files, the program itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use paynotify::domain::Request;
+use paynotify::http::{Client, Settings, TlsRoots};
+use serde_json::Value;
+
+/// How long a test waits for something that should come soon. Generous, because machines are busy.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Where a gateway under test keeps its notifications.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    Embedded,
+    Amqp { url: String, prefix: String },
+}
+
+/// A gateway's folder, from which it can be started again and again.
+pub(crate) struct Gateway {
+    folder: tempfile::TempDir,
+    store: Store,
+    process: Option<Child>,
+    address: String,
+    client: Client,
+}
+
+impl Gateway {
+    /// A folder with the plugin `plain` in it and no merchant yet. `more` is added to the gateway's file.
+    pub(crate) fn new(store: Store, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["plugins", "merchants"] {
+            fs::create_dir(folder.path().join(name)).expect(name);
+        }
+        let plain = xtask::guests::built("plain").expect("the plugin is built");
+        fs::copy(plain, folder.path().join("plugins/plain.wasm")).expect("copied");
+        let broker = match &store {
+            Store::Embedded => "kind = \"embedded\"\n".to_owned(),
+            Store::Amqp { url, prefix } => {
+                format!("kind = \"amqp\"\n[broker.amqp]\nurl = \"{url}\"\nprefix = \"{prefix}\"\n")
+            }
+        };
+        let text = format!(
+            "[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n[broker]\n{broker}\n{more}\n"
+        );
+        fs::write(folder.path().join("paynotify.toml"), text).expect("written");
+        let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"));
+        Self { folder, store, process: None, address: String::new(), client }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Writes a merchant's file. It counts from the next start on.
+    pub(crate) fn merchant(&self, id: &str, url: &str, more: &str) {
+        let text = format!("url = \"{url}\"\nplugin = \"plain\"\n{more}\n");
+        fs::write(self.folder.path().join(format!("merchants/{id}.toml")), text).expect("written");
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
+        command.arg("run").arg("--config").arg(self.folder.path().join("paynotify.toml"));
+        command
+    }
+
+    /// Starts the program and waits until it says where it listens.
+    pub(crate) fn start(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let log = fs::File::create(self.log_file()).expect("a log");
+        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.process = Some(child.expect("started"));
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(address) = self.log_lines().iter().find_map(|line| line["address"].as_str().map(str::to_owned)) {
+                self.address = address;
+                return;
+            }
+            let ended = self.process.as_mut().and_then(|child| child.try_wait().expect("waited for"));
+            assert!(ended.is_none() && Instant::now() < deadline, "it did not start ({ended:?}): {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs the program where it is expected to end by itself: its status and what it says.
+    pub(crate) fn run_to_its_end(&self) -> (ExitStatus, String) {
+        let output = self.command().stdin(Stdio::null()).output().expect("run");
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Ends the program without warning.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("killed");
+        process.wait().expect("waited for");
+    }
+
+    /// Asks the program to end, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("it runs");
+        let id = process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = process.try_wait().expect("waited for") {
+                return status;
+            }
+            if Instant::now() > deadline {
+                process.kill().expect("killed");
+                panic!("it did not stop: {}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The API's address, for the program's other commands.
+    pub(crate) fn api(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> (u16, Value) {
+        let uri = format!("http://{}{path}", self.address).parse().expect("a URL");
+        let request = Request { method, uri, headers: HeaderMap::new(), body: body.into() };
+        let reply = self.client.send(request).await.expect("an answer");
+        let value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+        (reply.status.as_u16(), value)
+    }
+
+    /// Waits until the gateway can take notifications.
+    pub(crate) async fn ready(&self) {
+        let deadline = Instant::now() + SOON;
+        while self.ask(Method::GET, "/readyz", "").await.0 != 200 {
+            assert!(Instant::now() < deadline, "it is not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Hands in a payment result, which must be accepted.
+    pub(crate) async fn send(&self, record: &Value) {
+        let answer = self.ask(Method::POST, "/v1/notifications", record.to_string()).await;
+        assert_eq!(answer.0, 202, "{answer:?}");
+    }
+
+    /// The story of a notification once it is in that state.
+    pub(crate) async fn wait_for_state(&self, id: &str, state: &str, within: Duration) -> Value {
+        let deadline = Instant::now() + within;
+        loop {
+            let (status, story) = self.ask(Method::GET, &format!("/v1/notifications/{id}"), "").await;
+            if status == 200 && story["state"] == state {
+                return story;
+            }
+            assert!(Instant::now() < deadline, "{id} is not {state}: {story}; {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn log_lines(&self) -> Vec<Value> {
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+        if std::thread::panicking() {
+            eprintln!("the gateway's log:\n{}", self.log());
+        }
+    }
+}
+
+/// A payment result of ten yuan for a merchant's order.
+pub(crate) fn record(id: &str, merchant: &str, order: &str) -> Value {
+    serde_json::json!({
+        "schema": "payment-result/1",
+        "notification_id": id,
+        "merchant_id": merchant,
+        "kind": "payment",
+        "status": "succeeded",
+        "payment_id": format!("p-{order}"),
+        "merchant_order_id": order,
+        "amount": {"minor": 1_000, "currency": "CNY"},
+        "created_at": "2026-11-22T08:00:00Z",
+    })
+}
