@@ -46,6 +46,8 @@ pub(crate) enum Problem {
         "another process has it open; two of them must not share it, so stop that one or name another file"
     )]
     InUse,
+    #[error("it is no SQLite file ({0}); name another file, or move this one away")]
+    NoDatabase(String),
     #[error("it is no {0}; name another file, or move this one away")]
     Foreign(&'static str),
     #[error(
@@ -69,8 +71,9 @@ impl From<sqlx::Error> for Problem {
         // The primary result code is the low byte: https://www.sqlite.org/rescode.html
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy(text),
-            Some(11 | 26) => Self::Damaged(text),
+            Some(11) => Self::Damaged(text),
             Some(13) => Self::Full(text),
+            Some(26) => Self::NoDatabase(text),
             Some(_) | None => Self::Other(text),
         }
     }
@@ -192,11 +195,7 @@ async fn version(connection: &mut SqliteConnection, schema: &Schema, size: u64) 
     /// the page is met.
     const LOOKED_THROUGH: u64 = 1 << 30;
     let number = async |connection: &mut SqliteConnection, sql| {
-        query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.map_err(|error| match error.into() {
-            // Not even the first page is SQLite's.
-            Problem::Damaged(text) if text.contains("(code: 26)") => Problem::Foreign(schema.name),
-            problem => problem,
-        })
+        query_scalar::<_, i64>(sql).fetch_one(connection).await
     };
     let application = number(connection, "PRAGMA application_id").await?;
     let found = number(connection, "PRAGMA user_version").await?;

@@ -1,5 +1,8 @@
-//! Both brokers, held to one suite: `support/conformance.rs`.
+//! Both brokers, held to one suite: `support/conformance.rs`; and what only one of them must do.
 
 #![allow(missing_docs)]
 
 mod support;
+
+#[path = "broker/embedded.rs"]
+mod embedded;

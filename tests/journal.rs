@@ -326,7 +326,7 @@ async fn a_file_that_is_no_journal_is_refused_untouched() {
     let folder = folder();
     let file = folder.path().join("journal.db");
     std::fs::write(&file, "this is a text and by no means a database\n".repeat(100)).expect("written");
-    refused(&folder, "no paynotify journal").await;
+    refused(&folder, "no SQLite file").await;
     std::fs::remove_file(&file).expect("removed");
     std::fs::write(&file, "").expect("written");
     let mut foreign = other_process(&file).await;

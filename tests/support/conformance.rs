@@ -64,7 +64,8 @@ pub trait Probe: Send + Sync {
     /// closed.
     async fn waiting(&self) -> usize;
 
-    /// Puts a message in, due at once, as a producer would that keeps no rules.
+    /// Puts a message in, due at once, as a producer would that keeps no rules. Nothing is out; the broker may be
+    /// opened again for it.
     async fn inject(&self, body: Bytes, headers: &[(&'static str, &str)]);
 }
 

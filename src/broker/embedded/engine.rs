@@ -1,0 +1,262 @@
+//! The task that owns the broker's file: it writes what it is asked to, many things with one commit, and hands out what
+//! comes due.
+//!
+//! It never polls: it sleeps until the next message is due, or until somebody asks for something. Which messages are
+//! out is kept in memory only, so that a crash hands all of them back.
+//!
+//! After a write that failed nothing is handed out until one has succeeded again: what is handed out cannot be
+//! settled then, and would go to the merchant over and over.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use super::lease::{Lease, Waiting};
+use super::store::{self, Event, Group, Message};
+use super::{Settings, refused};
+use crate::broker::BrokerError;
+use crate::clock;
+use crate::domain::Moment;
+use crate::sqlite::{self, Problem};
+
+/// How long after a failure it is tried whether the file can be written again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The longest sleep: a clock that is set is noticed within it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What the engine is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Put a new message in.
+    Publish(Message, Answer),
+    /// Settle the message of that number, which is out.
+    Settle(i64, Settlement, Answer),
+    /// Hand out no more.
+    StopTaking(oneshot::Sender<()>),
+    /// Do what is asked by now, and end.
+    Close,
+}
+
+/// Who asked, and waits until it is on the disk.
+pub(super) type Answer = oneshot::Sender<Result<(), BrokerError>>;
+
+/// How a message is settled.
+#[derive(Debug)]
+pub(super) enum Settlement {
+    Park(Message),
+    Finish(Event),
+    Poison(String, Option<Event>),
+}
+
+/// The task's own.
+pub(super) struct Engine {
+    pub(super) settings: Settings,
+    pub(super) connection: SqliteConnection,
+    /// Held for as long as the file is.
+    pub(super) lock: File,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// What the leases settle themselves with. Weak, so that the engine ends when everybody else is gone.
+    pub(super) asking: mpsc::WeakSender<Command>,
+    /// Leases that were dropped. Holds as many as can be out, so that there is always room for one.
+    pub(super) returned: mpsc::Receiver<i64>,
+    pub(super) returning: mpsc::Sender<i64>,
+    /// Deliveries on their way to whoever asks for the next; holds as many as can be out. None when no more go out.
+    pub(super) deliveries: Option<mpsc::Sender<Waiting>>,
+    pub(super) health: watch::Sender<Result<(), String>>,
+    /// The messages that are out, and when each was due.
+    pub(super) out: HashMap<i64, Moment>,
+    /// No message that is not out is due before; none at all if there is none.
+    pub(super) next_due: Option<Moment>,
+    /// Whether so much waits that nothing new is taken.
+    pub(super) full: bool,
+}
+
+impl Engine {
+    /// Runs until it is told to close, or nobody is left to ask for anything.
+    pub(super) async fn run(mut self) {
+        let mut taken = Vec::with_capacity(self.settings.batch);
+        loop {
+            while let Ok(number) = self.returned.try_recv() {
+                self.take_back(number);
+            }
+            if let Err(error) = self.hand_out().await {
+                self.note(Err(&error.into()));
+            }
+            let pause = self.pause();
+            tokio::select! {
+                count = self.commands.recv_many(&mut taken, self.settings.batch) => match count {
+                    0 => break,
+                    _ => self.carry_out(taken.drain(..)).await,
+                },
+                Some(number) = self.returned.recv() => self.take_back(number),
+                () = sleep(pause) => if !self.is_well() {
+                    let tried = sqlite::try_to_write(&mut self.connection).await.map_err(Problem::from);
+                    self.note(tried.as_ref().copied());
+                },
+            }
+        }
+        let file = self.settings.file.display();
+        if let Err(failure) = self.connection.close().await {
+            tracing::error!(%failure, %file, "the broker's file was not closed well");
+        }
+        drop(self.lock);
+    }
+
+    fn is_well(&self) -> bool {
+        self.health.borrow().is_ok()
+    }
+
+    /// Keeps what `ready` says, and tells the log when it changes.
+    fn note(&self, result: Result<(), &Problem>) {
+        let health = result.map_err(|problem| refused(&self.settings.file, problem).to_string());
+        match (&health, self.is_well()) {
+            (Err(problem), true) => {
+                tracing::error!(problem, "nothing is handed out until the file can be used again")
+            }
+            (Ok(()), false) => {
+                tracing::info!(file = %self.settings.file.display(), "the file can be used again")
+            }
+            (Err(_), false) | (Ok(()), true) => {}
+        }
+        let _before = self.health.send_replace(health);
+    }
+
+    /// How long nothing is to be done if nobody asks for anything.
+    fn pause(&self) -> Duration {
+        if !self.is_well() {
+            return TRY_AGAIN;
+        }
+        let sleeps_long = self.deliveries.is_none() || self.room() == 0;
+        let due = self.next_due.filter(|_| !sleeps_long);
+        due.map_or(Duration::MAX, |due| due.since(clock::now()).min(LONGEST_SLEEP))
+    }
+
+    fn room(&self) -> usize {
+        self.settings.prefetch.saturating_sub(self.out.len())
+    }
+
+    fn take_back(&mut self, number: i64) {
+        if let Some(due) = self.out.remove(&number) {
+            self.wake_for(due);
+        }
+    }
+
+    fn wake_for(&mut self, due: Moment) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
+
+    /// Hands out what is due, as far as there is room.
+    async fn hand_out(&mut self) -> Result<(), sqlx::Error> {
+        let (room, now) = (self.room(), clock::now());
+        let (Some(deliveries), Some(asking)) = (self.deliveries.clone(), self.asking.upgrade()) else {
+            return Ok(());
+        };
+        if room == 0 || !self.is_well() || self.next_due.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let messages = store::due(&mut self.connection, now, self.out.keys(), room).await?;
+        if messages.len() < room {
+            self.next_due = store::next_due(&mut self.connection, now).await?;
+        }
+        for message in messages {
+            self.out.insert(message.number, message.due);
+            let lease = Lease::new(message.number, asking.clone(), self.returning.clone());
+            // There is room for all that can be out. If nobody is there to take it, its lease comes back at once.
+            let _ = deliveries.try_send(Waiting { message, lease });
+        }
+        Ok(())
+    }
+
+    /// Carries out all that was asked, with one commit, and then answers each.
+    async fn carry_out(&mut self, commands: impl Iterator<Item = Command>) {
+        let (mut group, mut publishing, mut settling, mut stopping) =
+            (Group::default(), vec![], vec![], vec![]);
+        for command in commands {
+            match command {
+                Command::Publish(_, answer) if self.full => drop(answer.send(Err(self.too_much()))),
+                Command::Publish(message, answer) => {
+                    publishing.push((message.due, answer));
+                    group.put.push((None, message));
+                }
+                Command::Settle(number, settlement, answer) => {
+                    let parked_until = settle(&mut group, number, settlement);
+                    settling.push((number, parked_until, answer));
+                }
+                Command::StopTaking(answer) => {
+                    self.deliveries = None;
+                    stopping.push(answer);
+                }
+                Command::Close => {
+                    self.deliveries = None;
+                    self.commands.close();
+                }
+            }
+        }
+        let nothing = publishing.is_empty() && settling.is_empty();
+        let written = if nothing { Ok(()) } else { self.write(&group).await };
+        for (due, answer) in publishing {
+            self.wake_for(due);
+            self.answer(answer, &written);
+        }
+        for (number, parked_until, answer) in settling {
+            let was_due = self.out.remove(&number);
+            match (&written, parked_until) {
+                (Ok(()), Some(due)) => self.wake_for(due),
+                (Ok(()), None) => {}
+                // It is still there, as it was.
+                (Err(_), _) => was_due.into_iter().for_each(|due| self.wake_for(due)),
+            }
+            self.answer(answer, &written);
+        }
+        for answer in stopping {
+            let _ = answer.send(());
+        }
+    }
+
+    async fn write(&mut self, group: &Group) -> Result<(), Problem> {
+        let kept = self.settings.outcomes_kept;
+        let written =
+            store::write(&mut self.connection, group, clock::now(), kept).await.map_err(Problem::from);
+        self.note(written.as_ref().copied());
+        if written.is_ok() {
+            // Whether there is room is asked after the commit, and a failure to tell is met again by the next write.
+            let used = store::used(&mut self.connection).await.unwrap_or(0);
+            self.full = used >= self.settings.largest;
+        }
+        written
+    }
+
+    /// Who does not wait any more for its answer does not get it.
+    fn answer(&self, answer: Answer, written: &Result<(), Problem>) {
+        let _ =
+            answer.send(written.as_ref().copied().map_err(|problem| refused(&self.settings.file, problem)));
+    }
+
+    fn too_much(&self) -> BrokerError {
+        let bound = format!("so much waits that its bound of {} bytes is reached", self.settings.largest);
+        refused(&self.settings.file, &Problem::Full(bound))
+    }
+}
+
+/// Adds what settles the message to the group; says until when it is parked, if it is.
+fn settle(group: &mut Group, number: i64, settlement: Settlement) -> Option<Moment> {
+    match settlement {
+        Settlement::Park(message) => {
+            let due = message.due;
+            group.put.push((Some(number), message));
+            return Some(due);
+        }
+        Settlement::Finish(event) => group.events.push(event),
+        Settlement::Poison(reason, event) => {
+            group.poisoned.push((number, reason));
+            group.events.extend(event);
+        }
+    }
+    group.gone.push(number);
+    None
+}

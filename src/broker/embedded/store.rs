@@ -1,0 +1,172 @@
+//! The broker's file: what is written in it and read from it. Every function is one thing that the engine does.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query, query_scalar};
+
+use crate::domain::{Envelope, Moment, OutcomeEvent};
+use crate::sqlite::{self, Schema};
+
+/// The `application_id` is "pnb1" in ASCII.
+pub(super) const SCHEMA: Schema =
+    Schema { name: "paynotify broker", application_id: 0x706e_6231, steps: &[include_str!("schema.sql")] };
+
+/// A message as it is written.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) due: Moment,
+    pub(super) body: bytes::Bytes,
+    pub(super) headers: String,
+}
+
+impl Message {
+    pub(super) fn new(envelope: &Envelope) -> Self {
+        let headers: serde_json::Map<_, _> = envelope
+            .progress
+            .to_headers()
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text.into()))
+            .collect();
+        Self {
+            due: envelope.progress.due,
+            body: envelope.notification.raw.clone(),
+            headers: serde_json::Value::from(headers).to_string(),
+        }
+    }
+}
+
+/// The payment centre's event as it is written.
+#[derive(Debug)]
+pub(super) struct Event {
+    routing_key: String,
+    json: String,
+}
+
+impl Event {
+    pub(super) fn new(event: &OutcomeEvent) -> Self {
+        // A type of ours has no way to fail.
+        Self { routing_key: event.routing_key(), json: serde_json::to_string(event).unwrap_or_default() }
+    }
+}
+
+/// A message as it is read.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) number: i64,
+    pub(super) due: Moment,
+    pub(super) body: Vec<u8>,
+    pub(super) headers: String,
+}
+
+/// What is written with one commit.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// New messages, and those that take the place of the one of that number.
+    pub(super) put: Vec<(Option<i64>, Message)>,
+    /// Those that leave for the poison table, and why.
+    pub(super) poisoned: Vec<(i64, String)>,
+    /// Those that leave.
+    pub(super) gone: Vec<i64>,
+    /// What the payment centre is told.
+    pub(super) events: Vec<Event>,
+}
+
+/// Writes the group. When this returns well, all of it is on the disk; otherwise nothing is.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    group: &Group,
+    now: Moment,
+    outcomes_kept: u64,
+) -> Result<(), sqlx::Error> {
+    sqlite::begin(connection).await?;
+    let written = write_rows(connection, group, now, outcomes_kept).await;
+    sqlite::end(connection, written).await
+}
+
+async fn write_rows(
+    connection: &mut SqliteConnection,
+    group: &Group,
+    now: Moment,
+    outcomes_kept: u64,
+) -> Result<(), sqlx::Error> {
+    for (number, reason) in &group.poisoned {
+        let copy = "INSERT INTO poison (poisoned_at, reason, body, headers)
+            SELECT ?1, ?2, body, headers FROM message WHERE number = ?3";
+        let copy = query(copy).bind(now.unix_milliseconds()).bind(reason).bind(number);
+        copy.execute(&mut *connection).await?;
+    }
+    if !group.gone.is_empty() {
+        let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");
+        forget.bind(list(group.gone.iter())).execute(&mut *connection).await?;
+    }
+    let head = "INSERT INTO message (number, due, body, headers) ";
+    let tail = " ON CONFLICT (number) DO UPDATE SET
+        due = excluded.due, body = excluded.body, headers = excluded.headers";
+    sqlite::insert(connection, head, tail, &group.put, |values, (number, message)| {
+        values
+            .push_bind(*number)
+            .push_bind(message.due.unix_milliseconds())
+            .push_bind(&*message.body)
+            .push_bind(&message.headers);
+    })
+    .await?;
+    let head = "INSERT INTO outcome (routing_key, event) ";
+    sqlite::insert(connection, head, "", &group.events, |values, event| {
+        values.push_bind(&event.routing_key).push_bind(&event.json);
+    })
+    .await?;
+    if !group.events.is_empty() {
+        let trim = query("DELETE FROM outcome WHERE number <= (SELECT max(number) FROM outcome) - ?1");
+        trim.bind(i64::try_from(outcomes_kept).unwrap_or(i64::MAX)).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// The first messages that are due and not among those that are `out`.
+pub(super) async fn due(
+    connection: &mut SqliteConnection,
+    now: Moment,
+    out: impl Iterator<Item = &i64>,
+    most: usize,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let select = query(
+        "SELECT number, due, body, headers FROM message
+        WHERE due <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))
+        ORDER BY due, number LIMIT ?3",
+    );
+    let select = select.bind(now.unix_milliseconds()).bind(list(out));
+    let rows = select.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(connection).await?;
+    let stored = |row: &sqlx::sqlite::SqliteRow| {
+        Ok(Stored {
+            number: row.try_get(0)?,
+            due: Moment::from_unix_milliseconds(row.try_get(1)?),
+            body: row.try_get(2)?,
+            headers: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(stored).collect()
+}
+
+/// When the first message comes due that is not due yet.
+pub(super) async fn next_due(
+    connection: &mut SqliteConnection,
+    now: Moment,
+) -> Result<Option<Moment>, sqlx::Error> {
+    let select = query_scalar::<_, Option<i64>>("SELECT min(due) FROM message WHERE due > ?1");
+    let due = select.bind(now.unix_milliseconds()).fetch_one(connection).await?;
+    Ok(due.map(Moment::from_unix_milliseconds))
+}
+
+/// How many bytes of the file are in use.
+pub(super) async fn used(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let select = query_scalar::<_, i64>(
+        "SELECT (page_count - freelist_count) * page_size
+        FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+    );
+    select.fetch_one(connection).await.map(i64::unsigned_abs)
+}
+
+/// Any number of numbers as one value, for one prepared statement.
+fn list<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
+    let numbers: Vec<_> = numbers.map(i64::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}

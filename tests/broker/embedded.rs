@@ -1,0 +1,328 @@
+//! The embedded broker: the suite, and what only a file can suffer.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use paynotify::broker::embedded::{EmbeddedBroker, Settings};
+use paynotify::broker::{Broker, BrokerError, Content};
+use paynotify::domain::Outcome;
+use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, Row, SqliteConnection, query, query_scalar};
+use tempfile::TempDir;
+
+use crate::support::conformance::{
+    Fixture, Options, Probe, assert_on_time, conformance_suite, envelope, envelope_with, event, now, readable,
+};
+
+conformance_suite!(start);
+
+async fn start(options: Options) -> Box<dyn Probe> {
+    Box::new(File::open(|settings| settings.prefetch = options.prefetch).await)
+}
+
+/// A broker in a folder of its own, and a look into its file.
+struct File {
+    broker: Mutex<Arc<EmbeddedBroker>>,
+    settings: Settings,
+    _folder: TempDir,
+}
+
+impl File {
+    async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = Settings::new(folder.path().join("broker.db"));
+        change(&mut settings);
+        let broker = Arc::new(EmbeddedBroker::open(settings.clone()).await.expect("a broker"));
+        Self { broker: Mutex::new(broker), settings, _folder: folder }
+    }
+
+    async fn open_again(&self) {
+        let again = EmbeddedBroker::open(self.settings.clone()).await.expect("opened again");
+        *self.broker.lock().expect("sound") = Arc::new(again);
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        connect(&self.settings.file).await
+    }
+}
+
+async fn connect(file: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await.expect("opened")
+}
+
+#[async_trait]
+impl Probe for File {
+    fn broker(&self) -> Arc<dyn Broker> {
+        self.broker.lock().expect("sound").clone()
+    }
+
+    async fn restart(&mut self) {
+        self.broker().close().await;
+        self.open_again().await;
+    }
+
+    async fn outcome_events(&self) -> Vec<(String, Value)> {
+        let rows = query("SELECT routing_key, event FROM outcome").fetch_all(&mut self.connect().await).await;
+        let event = |text: &str| serde_json::from_str(text).expect("JSON");
+        rows.expect("readable").iter().map(|row| (row.get(0), event(row.get(1)))).collect()
+    }
+
+    async fn poisoned(&self) -> Vec<(Bytes, String)> {
+        let rows = query("SELECT body, reason FROM poison").fetch_all(&mut self.connect().await).await;
+        rows.expect("readable").iter().map(|row| (row.get::<Vec<u8>, _>(0).into(), row.get(1))).collect()
+    }
+
+    async fn waiting(&self) -> usize {
+        let count = query_scalar::<_, i64>("SELECT count(*) FROM message");
+        let count = count.fetch_one(&mut self.connect().await).await.expect("readable");
+        usize::try_from(count).expect("a count")
+    }
+
+    async fn inject(&self, body: Bytes, headers: &[(&'static str, &str)]) {
+        // The engine knows all that is in its file, and looks for no more: so the file is closed for this.
+        self.broker().close().await;
+        let headers: serde_json::Map<_, _> =
+            headers.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+        query("INSERT INTO message (due, body, headers) VALUES (0, ?1, ?2)")
+            .bind(body.to_vec())
+            .bind(Value::from(headers).to_string())
+            .execute(&mut self.connect().await)
+            .await
+            .expect("put in");
+        self.open_again().await;
+    }
+}
+
+async fn refused(settings: &Settings, part: &str) {
+    let error = EmbeddedBroker::open(settings.clone()).await.expect_err(part);
+    let (error, file) = (error.to_string(), settings.file.display().to_string());
+    assert!(error.contains(&file) && error.contains(part), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_has_one_broker_at_a_time() {
+    let file = File::open(|_| ()).await;
+    refused(&file.settings, "another process has it open").await;
+    file.broker().close().await;
+    let second = EmbeddedBroker::open(file.settings.clone()).await.expect("it is free now");
+    refused(&file.settings, "another process has it open").await;
+    drop(second);
+    // One that is dropped without being closed lets go as soon as its task has ended.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = EmbeddedBroker::open(file.settings.clone()).await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_foreign_damaged_or_newer_is_refused_untouched() {
+    let file = File::open(|_| ()).await;
+    file.broker()
+        .publish(&envelope_with("n1", &format!(r#","subject":"{}""#, "x".repeat(50_000))))
+        .await
+        .expect("there");
+    file.broker().close().await;
+    let place = &file.settings.file;
+    let whole = std::fs::read(place).expect("read");
+    let mut torn = whole.clone();
+    torn[4_096 * 6..4_096 * 9].fill(0x55);
+    let half = &whole[..whole.len() / 2];
+    for (content, part) in
+        [(&b"this is a text".repeat(1_000)[..], "no SQLite file"), (half, "damaged"), (&torn, "damaged")]
+    {
+        std::fs::write(place, content).expect("written");
+        refused(&file.settings, part).await;
+        assert_eq!(std::fs::read(place).expect("read"), content, "what is refused is not touched");
+    }
+    std::fs::write(place, &whole).expect("written");
+    let mut foreign = connect(place).await;
+    query("PRAGMA application_id = 1").execute(&mut foreign).await.expect("set");
+    foreign.close().await.expect("closed");
+    refused(&file.settings, "no paynotify broker").await;
+    std::fs::write(place, &whole).expect("written");
+    let mut newer = connect(place).await;
+    query("PRAGMA user_version = 99").execute(&mut newer).await.expect("set");
+    newer.close().await.expect("closed");
+    refused(&file.settings, "newer").await;
+    let missing = Settings::new(place.with_file_name("missing").join("broker.db"));
+    refused(&missing, "cannot be opened").await;
+}
+
+/// The files as a machine finds them that loses power now.
+fn copy(file: &Path, folder: &TempDir) -> PathBuf {
+    let copied = folder.path().join("broker.db");
+    for end in ["", "-wal"] {
+        let name = |file: &Path| format!("{}{end}", file.display());
+        std::fs::copy(name(file), name(&copied)).expect("copied");
+    }
+    copied
+}
+
+#[tokio::test]
+async fn what_was_accepted_or_settled_is_on_the_disk() {
+    let file = File::open(|_| ()).await;
+    for id in ["settled", "parked", "out", "waiting"] {
+        file.broker().publish(&envelope(id)).await.expect("published");
+    }
+    let take = async || file.broker().next().await.expect("it is taking");
+    take().await.receipt.poison("for the test", None).await.expect("settled");
+    let parked = take().await;
+    let mut next = readable(&parked);
+    next.progress.due = now().after(Duration::from_millis(500));
+    parked.receipt.park(&next).await.expect("parked");
+    let _out = take().await;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied =
+        EmbeddedBroker::open(Settings::new(copy(&file.settings.file, &folder))).await.expect("whole");
+    for id in ["out", "waiting", "parked"] {
+        let delivery = copied.next().await.expect("it is taking");
+        let came = readable(&delivery);
+        assert_eq!(came.notification.id().as_str(), id);
+        if id == "parked" {
+            assert_on_time(&came, now());
+        }
+        delivery.receipt.poison("for the test", None).await.expect("settled");
+    }
+    copied.close().await;
+}
+
+#[tokio::test]
+async fn while_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_out() {
+    let file = File::open(|settings| settings.patience = Duration::from_millis(50)).await;
+    let broker = file.broker();
+    broker.publish(&envelope("n1")).await.expect("published");
+    let delivery = broker.next().await.expect("it is taking");
+    let came = readable(&delivery);
+    let mut other = file.connect().await;
+    query("BEGIN IMMEDIATE").execute(&mut other).await.expect("held");
+    let error = delivery.receipt.park(&came).await.expect_err("it cannot be written");
+    assert!(matches!(&error, BrokerError::Refused(_)), "{error}");
+    assert_eq!(broker.ready(), Err(error.to_string()));
+    assert!(error.to_string().contains(&file.settings.file.display().to_string()), "{error}");
+    // Its message would come back at once if it were handed out; whoever sent it on would send it again and again.
+    let mut next = std::pin::pin!(broker.next());
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut next).await.is_err());
+    broker.publish(&envelope("n2")).await.expect_err("it cannot be written");
+    query("ROLLBACK").execute(&mut other).await.expect("let go");
+    let delivery = next.await.expect("it is taking");
+    assert_eq!(readable(&delivery).notification.id().as_str(), "n1");
+    assert_eq!(broker.ready(), Ok(()));
+    delivery.receipt.poison("for the test", None).await.expect("settled");
+    broker.close().await;
+    assert_eq!(file.waiting().await, 0, "what was refused is not there");
+}
+
+#[tokio::test]
+async fn a_file_that_has_reached_its_bound_takes_nothing_new_and_goes_on_with_what_it_has() {
+    let file = File::open(|settings| settings.largest = 1 << 20).await;
+    let long = format!(r#","subject":"{}""#, "x".repeat(100_000));
+    let mut there = 0;
+    let error = loop {
+        match file.broker().publish(&envelope_with(&format!("n{there}"), &long)).await {
+            Ok(()) => there += 1,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("broker.db") && error.contains("1048576 bytes"), "{error}");
+    assert!((5..15).contains(&there), "{there}");
+    assert_eq!(file.broker().ready(), Ok(()), "it goes on");
+    let delivery = file.broker().next().await.expect("it is taking");
+    let came = readable(&delivery);
+    delivery.receipt.park(&came).await.expect("parked");
+    let delivery = file.broker().next().await.expect("it is taking");
+    delivery.receipt.poison("for the test", None).await.expect("settled");
+    query("DELETE FROM poison").execute(&mut file.connect().await).await.expect("somebody looked after it");
+    let delivery = file.broker().next().await.expect("it is taking");
+    delivery.receipt.park(&came).await.expect("parked");
+    file.broker().publish(&envelope_with("new", &long)).await.expect("there is room again");
+    file.broker().close().await;
+    assert_eq!(file.waiting().await, there);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_poisoned_with_what_it_holds() {
+    let mut file = File::open(|_| ()).await;
+    file.broker().close().await;
+    let insert = query("INSERT INTO message (due, body, headers) VALUES (0, 'body', 'no JSON')");
+    // The body is a text where a blob should be; a strict table takes only blobs.
+    assert!(insert.execute(&mut file.connect().await).await.is_err());
+    let insert = query("INSERT INTO message (due, body, headers) VALUES (0, x'00', 'no JSON')");
+    insert.execute(&mut file.connect().await).await.expect("put in");
+    file.restart().await;
+    let delivery = file.broker().next().await.expect("it is taking");
+    assert!(matches!(&delivery.content, Content::Unreadable(_)), "{:?}", delivery.content);
+    delivery.receipt.poison("why", None).await.expect("settled");
+    assert_eq!(file.poisoned().await, [(Bytes::from_static(b"\0"), "why".to_owned())]);
+}
+
+#[tokio::test]
+async fn only_the_latest_events_are_kept() {
+    let mut fixture = Fixture::new(Box::new(File::open(|settings| settings.outcomes_kept = 3).await)).await;
+    for number in 0..10 {
+        fixture.publish(&envelope(&format!("n{number}"))).await;
+        let (came, delivery) = fixture.take_readable().await;
+        fixture.finish(&came, delivery).await;
+    }
+    let events = fixture.probe.outcome_events().await;
+    let ids: Vec<_> = events.iter().map(|(_, event)| event["notification_id"].clone()).collect();
+    assert_eq!(ids, ["n7", "n8", "n9"]);
+    fixture.probe.restart().await;
+    assert_eq!(fixture.probe.outcome_events().await.len(), 3);
+}
+
+/// Figures, only when asked for: `PAYNOTIFY_FIGURES=1 cargo test --release --test broker figures -- --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures() {
+    const EACH: usize = 500;
+    if std::env::var_os("PAYNOTIFY_FIGURES").is_none() {
+        return;
+    }
+    for (publishers, takers) in [(1, 1), (32, 32), (128, 128)] {
+        let file = File::open(|_| ()).await;
+        let total = publishers * EACH;
+        let began = Instant::now();
+        let publish = (0..publishers).map(|publisher| {
+            let broker = file.broker();
+            tokio::spawn(async move {
+                for number in 0..EACH {
+                    let new =
+                        envelope_with(&format!("n-{publisher}-{number}"), r#","subject":"a cup of tea""#);
+                    broker.publish(&new).await.expect("published");
+                }
+            })
+        });
+        let left = Arc::new(AtomicUsize::new(total));
+        let take = (0..takers).map(|_| {
+            let (broker, left) = (file.broker(), Arc::clone(&left));
+            tokio::spawn(async move {
+                while let Some(delivery) = broker.next().await {
+                    let came = readable(&delivery);
+                    let event = event(&came, &Outcome::Confirmed { detail: None });
+                    // As much is written as by a finish, for which there is no proof here.
+                    delivery.receipt.poison("for the test", Some(&event)).await.expect("settled");
+                    if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                        broker.stop_taking().await;
+                    }
+                }
+            })
+        });
+        let tasks: Vec<_> = publish.chain(take).collect();
+        for done in join_all(tasks).await {
+            done.expect("no panic");
+        }
+        let (took, each) = (began.elapsed(), began.elapsed() / u32::try_from(total).expect("few"));
+        let rate = 1_000_000_000 / each.as_nanos().max(1);
+        println!(
+            "{publishers} publishers, {takers} takers: {total} in {took:?}, {rate} accepted and settled/s"
+        );
+        file.broker().close().await;
+    }
+}
