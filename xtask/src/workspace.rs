@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::process::say;
+
 /// The folder of the workspace: the one that holds `Cargo.lock`.
 ///
 /// Cargo names the package's folder to whatever it runs. That is asked first, because the folder that this crate was
@@ -45,6 +47,9 @@ pub fn lock(folder: &Path, name: &str) -> Result<File> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let path = folder.join(name);
     let file = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-    file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
+    if file.try_lock().is_err() {
+        say(format!("waiting for another process that holds {}", path.display()));
+        file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
+    }
     Ok(file)
 }

@@ -46,11 +46,11 @@ fn install() -> Result<()> {
         command.args(["-o", "Dpkg::Use-Pty=0"]).args(arguments);
         command
     };
-    run(&mut apt_get(&["update"]))?;
+    output(&mut apt_get(&["update"])).context("apt-get update")?;
     let policy = Policy::forbid_services(&as_root)?;
-    let installed = run(&mut apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE]));
+    let installed = output(&mut apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE]));
     policy.remove(&as_root)?;
-    installed?;
+    installed.context("apt-get install")?;
     // The folder is there where systemd runs.
     if Path::new("/run/systemd/system").is_dir() {
         run(as_root("systemctl").args(["disable", "--quiet", "--now", PACKAGE]))?;
