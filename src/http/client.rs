@@ -75,7 +75,7 @@ impl Client {
             // put on another. hyper hands it back only when not one byte of it was written; one that may have been
             // received, even in part, fails and is not repeated here.
             .retry_canceled_requests(true)
-            .build(Connector::new(roots, settings.timeouts.connect));
+            .build(Connector::new(roots, settings.timeouts));
         Self { settings, pool, _connections: connections }
     }
 
