@@ -60,7 +60,7 @@ impl Service<Uri> for Connector {
         let timeouts = self.timeouts;
         Box::pin(async move {
             match tokio::time::timeout(timeouts.connect, connecting).await {
-                // Later than any exchange that began on it can still be under way: those have time-outs of their own.
+                // By then every exchange that waits for this connection is over by its own time-out.
                 Ok(Ok(stream)) => Ok(Unblocked::new(stream, timeouts.total.saturating_mul(2))),
                 // What has no name yet does not come from `Tcp`, and all that is done besides is TLS.
                 Ok(Err(cause)) => Err(match cause.downcast() {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -11,11 +12,12 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, InvalidRoots, Settings, TlsRoots};
+use paynotify::http::{Client, InvalidRoots, Settings, Timeouts, TlsRoots};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::peer::{Peer, read_request};
@@ -220,6 +222,39 @@ async fn http_2_where_the_peer_can() {
         assert_eq!(text(&reply.expect("a reply")), (200, "success"));
     }
     assert_eq!(peer.connections(), 1, "all over one connection");
+}
+
+#[tokio::test]
+async fn an_http_2_connection_gone_silent_is_not_used_again() {
+    let authority = Authority::new();
+    let tls = authority.server("127.0.0.1", &["h2"]);
+    let freeze = Arc::new(Notify::new());
+    let frozen = Arc::clone(&freeze);
+    let peer = Peer::start(move |number, stream| {
+        let (tls, frozen) = (tls.clone(), Arc::clone(&frozen));
+        async move {
+            let stream = tls.accept(stream).await.expect("the client believes it");
+            let service = service_fn(async |_| Ok::<_, std::convert::Infallible>(confirmed()));
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                biased;
+                // The connection stays open, and nobody attends to it any more.
+                () = frozen.notified(), if number == 0 => std::future::pending().await,
+                _ = &mut serving => {}
+            }
+        }
+    })
+    .await;
+    let timeouts = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &authority.roots());
+    let url = https(peer.address);
+    client.send(post(&url)).await.expect("a reply");
+    freeze.notify_one();
+    assert_eq!(failure(&client, &url).await, TransportFailure::FirstByteTimedOut);
+    assert_eq!(peer.connections(), 1);
+    client.send(post(&url)).await.expect("a reply");
+    assert_eq!(peer.connections(), 2);
 }
 
 #[tokio::test]
