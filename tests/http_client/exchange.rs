@@ -157,6 +157,8 @@ async fn old_and_chunked_replies_are_read() {
     }
 }
 
+const EARLY_REPLY: &[u8] = b"HTTP/1.1 413 Too Much\r\ncontent-length: 0\r\n\r\n";
+
 /// A peer that reads a little of each request, then writes, and then does nothing until it is dropped.
 async fn reading_no_further_than(bytes: &'static [u8]) -> Peer {
     Peer::start(move |_, mut stream| async move {
@@ -170,7 +172,7 @@ async fn reading_no_further_than(bytes: &'static [u8]) -> Peer {
 
 #[tokio::test]
 async fn a_reply_before_the_request_is_all_sent_counts() {
-    let peer = reading_no_further_than(b"HTTP/1.1 413 Too Much\r\ncontent-length: 0\r\n\r\n").await;
+    let peer = reading_no_further_than(EARLY_REPLY).await;
     let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
     let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers());
     let long = vec![b'x'; 32 * 1024 * 1024];
@@ -187,6 +189,17 @@ async fn a_request_that_is_never_read_is_given_up() {
     let long = vec![b'x'; 32 * 1024 * 1024];
     let failed = client.send(request("POST", &peer.url("/"), &[], &long)).await.map(|_| ());
     assert_eq!(failed, Err(TransportFailure::FirstByteTimedOut));
+    until_only_the_peer_is_left().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_dropped_leaves_nothing_behind() {
+    let peer = reading_no_further_than(EARLY_REPLY).await;
+    let client = client();
+    let long = vec![b'x'; 32 * 1024 * 1024];
+    client.send(request("POST", &peer.url("/"), &[], &long)).await.expect("a reply");
+    // The rest of the request would be waited for much longer than the test waits.
+    drop(client);
     until_only_the_peer_is_left().await;
 }
 
