@@ -73,9 +73,10 @@ impl Client {
 
     /// Sends a request and takes in the reply: its status, header section and body up to the bound. Interim replies (1xx)
     /// are passed over. When the body is longer than the bound, the reply is complete with what there is, marked as
-    /// truncated, and its connection is closed.
+    /// truncated, and its connection is closed (over HTTP/2, its stream).
     ///
-    /// Dropping the future ends the exchange; the merchant may have received the request all the same.
+    /// Dropping the future ends the exchange and its connection; the merchant may have received the request all the
+    /// same.
     ///
     /// # Errors
     /// The one reason why there is no reply. It always means: try again.

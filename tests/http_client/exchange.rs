@@ -15,12 +15,17 @@ use crate::{SOON, client, failure, post, request, strangers, text};
 const SUCCESS: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nsuccess";
 const FAIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfail";
 
+/// An exchange can be part of a task that moves between threads: checked by the compiler.
+fn sendable<T: Send>(future: T) -> T {
+    future
+}
+
 #[tokio::test]
 async fn a_merchant_that_confirms() {
     let merchant = StubMerchant::start(in_turn([Answer::Refuse, Answer::Confirm])).await;
     let client = client();
     let url = merchant.url("/notify?order=A%2fB+1");
-    let first = client.send(post(&url)).await.expect("a reply");
+    let first = sendable(client.send(post(&url))).await.expect("a reply");
     assert_eq!(text(&first), (200, "fail"));
     let second = client.send(post(&url)).await.expect("a reply");
     assert_eq!(text(&second), (200, "success"));
