@@ -27,11 +27,6 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("paynotify/", e
 /// hyper refuses a smaller one.
 const SHORTEST_HEADER_SECTION: usize = 8 * 1024;
 
-/// An HTTP/2 connection that stays silent for so long while a reply is awaited is asked whether it is still there, and
-/// given up when it stays silent for as long again. Without that, a connection whose other end has vanished would be
-/// used for every request to that merchant until the system gives it up, many minutes later.
-const HTTP2_SILENCE: Duration = Duration::from_secs(5);
-
 /// The smallest window that HTTP/2 knows of (RFC 9113 section 6.9.2).
 const SMALLEST_WINDOW: u32 = 65_535;
 
@@ -60,7 +55,6 @@ impl Client {
             .unwrap_or(HTTP2_CONNECTION_WINDOW)
             .clamp(SMALLEST_WINDOW, HTTP2_CONNECTION_WINDOW);
         let pool = legacy::Client::builder(Driver(Arc::downgrade(&connections)))
-            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.idle_timeout)
             .pool_max_idle_per_host(settings.idle_connections)
@@ -69,21 +63,20 @@ impl Client {
             .http2_max_header_list_size(header_list)
             .http2_initial_stream_window_size(stream_window)
             .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .http2_keep_alive_interval(HTTP2_SILENCE)
-            .http2_keep_alive_timeout(HTTP2_SILENCE)
             // When the peer closes an idle connection just as a request is handed to it, the request is taken back and
             // put on another. hyper hands it back only when not one byte of it was written; one that may have been
             // received, even in part, fails and is not repeated here.
             .retry_canceled_requests(true)
-            .build(Connector::new(roots, settings.timeouts.connect));
+            .build(Connector::new(roots, settings.timeouts));
         Self { settings, pool, _connections: connections }
     }
 
     /// Sends a request and takes in the reply: its status, header section and body up to the bound. Interim replies (1xx)
     /// are passed over. When the body is longer than the bound, the reply is complete with what there is, marked as
-    /// truncated, and its connection is closed.
+    /// truncated, and its connection is closed (over HTTP/2, its stream).
     ///
-    /// Dropping the future ends the exchange; the merchant may have received the request all the same.
+    /// Dropping the future ends the exchange and its connection; the merchant may have received the request all the
+    /// same.
     ///
     /// # Errors
     /// The one reason why there is no reply. It always means: try again.
@@ -119,13 +112,19 @@ impl Client {
         let connected = timeout_at(end.min(later(start, timeouts.connect)), connected)
             .await
             .map_err(|_| TransportFailure::ConnectTimedOut)?;
+        // Over HTTP/1.1 the connection ends with the exchange. One of HTTP/2 would be used again, and if its other end has
+        // vanished, for every request to this merchant until the system gives it up, many minutes later.
+        let silent = |failure: TransportFailure| {
+            connection.connection_metadata().as_ref().inspect(|connection| connection.poison());
+            Failed::from(failure)
+        };
         let response = match connected {
             Some(early) => early,
             None => timeout_at(end.min(later(Instant::now(), timeouts.first_byte)), response)
                 .await
-                .map_err(|_| TransportFailure::FirstByteTimedOut)?,
+                .map_err(|_| silent(TransportFailure::FirstByteTimedOut))?,
         }?;
-        timeout_at(end, self.read(response)).await.map_err(|_| TransportFailure::TotalTimedOut)?
+        timeout_at(end, self.read(response)).await.map_err(|_| silent(TransportFailure::TotalTimedOut))?
     }
 
     async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, Failed> {

@@ -10,7 +10,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
@@ -21,7 +20,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
-use super::TlsRoots;
+use super::unblocked::Unblocked;
+use super::{Timeouts, TlsRoots};
 use crate::domain::TransportFailure;
 
 type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -31,23 +31,23 @@ type Cause = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Connector {
     https: HttpsConnector<Tcp>,
-    /// Also bounds those connections that nobody waits for any more: when an idle one comes back while a new one is being
+    /// That for connecting also bounds those connections that nobody waits for any more: when an idle one comes back while a new one is being
     /// made, the pool completes the new one in the background.
-    timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Connector {
-    pub(super) fn new(roots: &TlsRoots, timeout: Duration) -> Self {
+    pub(super) fn new(roots: &TlsRoots, timeouts: Timeouts) -> Self {
         let lookup = Lookup { running: Arc::new(Semaphore::new(MOST_LOOKUPS)) };
         let mut tcp = HttpConnector::new_with_resolver(lookup);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        Self { https: HttpsConnector::from((Tcp(tcp), roots.config())), timeout }
+        Self { https: HttpsConnector::from((Tcp(tcp), roots.config())), timeouts }
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Unblocked<MaybeHttpsStream<TokioIo<TcpStream>>>;
     type Error = NotConnected;
     type Future = Boxed<Self::Response, NotConnected>;
 
@@ -57,10 +57,11 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, origin: Uri) -> Self::Future {
         let connecting = self.https.call(origin);
-        let timeout = self.timeout;
+        let timeouts = self.timeouts;
         Box::pin(async move {
-            match tokio::time::timeout(timeout, connecting).await {
-                Ok(Ok(stream)) => Ok(stream),
+            match tokio::time::timeout(timeouts.connect, connecting).await {
+                // By then every exchange that waits for this connection is over by its own time-out.
+                Ok(Ok(stream)) => Ok(Unblocked::new(stream, timeouts.total.saturating_mul(2))),
                 // What has no name yet does not come from `Tcp`, and all that is done besides is TLS.
                 Ok(Err(cause)) => Err(match cause.downcast() {
                     Ok(named) => *named,

@@ -14,6 +14,7 @@ mod client;
 mod connect;
 mod failure;
 mod tls;
+mod unblocked;
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ pub struct Timeouts {
     /// From then until the reply's status and header section have come. A peer that begins a header section and does not
     /// end it is cut off by this one as well. Default 5 s.
     pub first_byte: Duration,
-    /// From the start until the reply's last byte. Default 5 s.
+    /// From the start until the reply's last byte. A peer that has answered and still does not read the request has its
+    /// connection closed after twice as long. Default 5 s.
     pub total: Duration,
 }
 

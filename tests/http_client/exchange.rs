@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, Settings};
+use paynotify::http::{Client, Settings, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -15,12 +15,17 @@ use crate::{SOON, client, failure, post, request, strangers, text};
 const SUCCESS: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nsuccess";
 const FAIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfail";
 
+/// An exchange can be part of a task that moves between threads: checked by the compiler.
+fn sendable<T: Send>(future: T) -> T {
+    future
+}
+
 #[tokio::test]
 async fn a_merchant_that_confirms() {
     let merchant = StubMerchant::start(in_turn([Answer::Refuse, Answer::Confirm])).await;
     let client = client();
     let url = merchant.url("/notify?order=A%2fB+1");
-    let first = client.send(post(&url)).await.expect("a reply");
+    let first = sendable(client.send(post(&url))).await.expect("a reply");
     assert_eq!(text(&first), (200, "fail"));
     let second = client.send(post(&url)).await.expect("a reply");
     assert_eq!(text(&second), (200, "success"));
@@ -157,21 +162,62 @@ async fn old_and_chunked_replies_are_read() {
     }
 }
 
-#[tokio::test]
-async fn a_reply_before_the_request_is_all_sent_counts() {
-    let peer = Peer::start(|_, mut stream| async move {
+const EARLY_REPLY: &[u8] = b"HTTP/1.1 413 Too Much\r\ncontent-length: 0\r\n\r\n";
+
+/// A peer that reads a little of each request, then writes, and then does nothing until it is dropped.
+async fn reading_no_further_than(bytes: &'static [u8]) -> Peer {
+    Peer::start(move |_, mut stream| async move {
         let mut some = [0; 100];
         stream.read_exact(&mut some).await.expect("a request begins");
-        stream
-            .write_all(b"HTTP/1.1 413 Too Much\r\ncontent-length: 0\r\n\r\n")
-            .await
-            .expect("the client is there");
+        stream.write_all(bytes).await.expect("the client is there");
         std::future::pending::<()>().await;
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_reply_before_the_request_is_all_sent_counts() {
+    let peer = reading_no_further_than(EARLY_REPLY).await;
+    let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers());
     let long = vec![b'x'; 32 * 1024 * 1024];
-    let reply = client().send(request("POST", &peer.url("/"), &[], &long)).await.expect("a reply");
+    let reply = client.send(request("POST", &peer.url("/"), &[], &long)).await.expect("a reply");
     assert_eq!(text(&reply), (413, ""));
+    until_only_the_peer_is_left().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_read_is_given_up() {
+    let peer = reading_no_further_than(b"").await;
+    let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers());
+    let long = vec![b'x'; 32 * 1024 * 1024];
+    let failed = client.send(request("POST", &peer.url("/"), &[], &long)).await.map(|_| ());
+    assert_eq!(failed, Err(TransportFailure::FirstByteTimedOut));
+    until_only_the_peer_is_left().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_dropped_leaves_nothing_behind() {
+    let peer = reading_no_further_than(EARLY_REPLY).await;
+    let client = client();
+    let long = vec![b'x'; 32 * 1024 * 1024];
+    client.send(request("POST", &peer.url("/"), &[], &long)).await.expect("a reply");
+    // The rest of the request would be waited for much longer than the test waits.
+    drop(client);
+    until_only_the_peer_is_left().await;
+}
+
+/// The peer has a task for its listener and one for its connection. There is no event for "a task has ended".
+async fn until_only_the_peer_is_left() {
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let ended = async {
+        while tasks.num_alive_tasks() > 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = timeout(SOON, ended).await;
+    waited.unwrap_or_else(|_| panic!("{} tasks are left", tasks.num_alive_tasks()));
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Peers that do not answer, or not in HTTP: each way of it has its name.
 
 use paynotify::domain::TransportFailure;
+use paynotify::http::{Client, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::peer::{Peer, read_request, reset};
-use crate::{SOON, client, failure};
+use crate::{SOON, client, failure, post, strangers};
 
 async fn check(expected: TransportFailure, replies: &[&str]) {
     for reply in replies {
@@ -80,6 +81,18 @@ async fn header_sections_without_measure() {
     let start = Instant::now();
     assert_eq!(failure(&client(), &peer.url("/")).await, TransportFailure::HeadersTooLarge);
     assert!(start.elapsed() < SOON);
+}
+
+#[tokio::test]
+async fn as_many_header_fields_as_allowed() {
+    let client = Client::new(&Settings { most_headers: 150, ..Settings::default() }, &strangers());
+    for (count, fits) in [(149, true), (150, false)] {
+        let fields = "x:1\r\n".repeat(count);
+        let peer = Peer::answering(format!("HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n")).await;
+        let reply = client.send(post(&peer.url("/"))).await;
+        let fitted = reply.map(|reply| reply.headers.len());
+        assert_eq!(fitted, if fits { Ok(150) } else { Err(TransportFailure::HeadersTooLarge) });
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -11,10 +12,12 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, InvalidRoots, Settings, TlsRoots};
+use paynotify::http::{Client, InvalidRoots, Settings, Timeouts, TlsRoots};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::peer::{Peer, read_request};
@@ -47,14 +50,37 @@ impl Authority {
 
     /// A server's settings with a certificate for a name or address.
     fn server(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let anyone = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider's own")
+            .with_no_client_auth();
+        self.certified(anyone, name, protocols)
+    }
+
+    /// The same, but the server talks only to clients that have a certificate of the same authority.
+    fn server_for_the_certified(&self, name: &str) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).expect("a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let certified = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has it")
+            .with_client_cert_verifier(verifier.build().expect("a verifier"));
+        self.certified(certified, name, &[])
+    }
+
+    fn certified(
+        &self,
+        builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+        name: &str,
+        protocols: &[&str],
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider's own")
-            .with_no_client_auth()
+        let mut config = builder
             .with_single_cert(
                 vec![certificate.der().clone()],
                 key.serialize_der().try_into().expect("a private key"),
@@ -110,6 +136,23 @@ async fn a_stranger_is_not_believed() {
 async fn another_name_is_not_believed() {
     let authority = Authority::new();
     let peer = confirming(authority.server("shop.example", &[])).await;
+    let client = Client::new(&Settings::default(), &authority.roots());
+    assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_believe_us() {
+    // With TLS 1.3 that is learnt only when the reply is awaited.
+    let authority = Authority::new();
+    let tls = authority.server_for_the_certified("127.0.0.1");
+    let peer = Peer::start(move |_, stream| {
+        let tls = tls.clone();
+        async move {
+            let Err((_, stream)) = tls.accept(stream).into_fallible().await else { panic!("not certified") };
+            crate::peer::hold(stream).await;
+        }
+    })
+    .await;
     let client = Client::new(&Settings::default(), &authority.roots());
     assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
 }
@@ -179,6 +222,39 @@ async fn http_2_where_the_peer_can() {
         assert_eq!(text(&reply.expect("a reply")), (200, "success"));
     }
     assert_eq!(peer.connections(), 1, "all over one connection");
+}
+
+#[tokio::test]
+async fn an_http_2_connection_gone_silent_is_not_used_again() {
+    let authority = Authority::new();
+    let tls = authority.server("127.0.0.1", &["h2"]);
+    let freeze = Arc::new(Notify::new());
+    let frozen = Arc::clone(&freeze);
+    let peer = Peer::start(move |number, stream| {
+        let (tls, frozen) = (tls.clone(), Arc::clone(&frozen));
+        async move {
+            let stream = tls.accept(stream).await.expect("the client believes it");
+            let service = service_fn(async |_| Ok::<_, std::convert::Infallible>(confirmed()));
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                biased;
+                // The connection stays open, and nobody attends to it any more.
+                () = frozen.notified(), if number == 0 => std::future::pending().await,
+                _ = &mut serving => {}
+            }
+        }
+    })
+    .await;
+    let timeouts = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &authority.roots());
+    let url = https(peer.address);
+    client.send(post(&url)).await.expect("a reply");
+    freeze.notify_one();
+    assert_eq!(failure(&client, &url).await, TransportFailure::FirstByteTimedOut);
+    assert_eq!(peer.connections(), 1);
+    client.send(post(&url)).await.expect("a reply");
+    assert_eq!(peer.connections(), 2);
 }
 
 #[tokio::test]
