@@ -87,7 +87,10 @@ fn print_table(pipe: &[Measured], gateway: &[Measured]) {
     row("bare pipe, notifications per second", pipe.iter().map(|round| round.per_second).collect());
     row("gateway, notifications per second", gateway.iter().map(|round| round.per_second).collect());
     let pairs = || pipe.iter().zip(gateway);
-    row("ratio gateway / bare pipe", pairs().map(|(pipe, gateway)| gateway.per_second / pipe.per_second).collect());
+    row(
+        "ratio gateway / bare pipe",
+        pairs().map(|(pipe, gateway)| gateway.per_second / pipe.per_second).collect(),
+    );
     row("bare pipe, µs of processor each", pipe.iter().map(|round| round.processor_microseconds).collect());
     row("gateway, µs of processor each", gateway.iter().map(|round| round.processor_microseconds).collect());
 }
@@ -235,7 +238,8 @@ fn start_gateway(folder: &std::path::Path) -> Result<Running> {
 fn processor_time(id: u32) -> Result<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
     let after_name = text.rsplit(')').next().context("proc(5)")?;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    let ticks =
+        after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
     Ok(Duration::from_millis(ticks * 10))
 }
 
@@ -277,14 +281,17 @@ impl Sink {
             }
         };
         tokio::time::timeout(LONGEST_ROUND, wait).await.with_context(|| {
-            format!("after {LONGEST_ROUND:?} the sink had heard {} of {count}", self.heard.load(Ordering::Relaxed))
+            format!(
+                "after {LONGEST_ROUND:?} the sink had heard {} of {count}",
+                self.heard.load(Ordering::Relaxed)
+            )
         })
     }
 }
 
 async fn bare_pipe(url: &str, queue: &str, sink: &str) -> Result<()> {
     let settings = Settings { idle_connections: usize::from(PREFETCH), ..Settings::default() };
-    let client = Client::new(&settings, &TlsRoots::system()?);
+    let client = Arc::new(Client::new(&settings, &TlsRoots::system()?));
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
@@ -295,7 +302,7 @@ async fn bare_pipe(url: &str, queue: &str, sink: &str) -> Result<()> {
     let mut under_way = JoinSet::new();
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        let (client, uri) = (client.clone(), uri.clone());
+        let (client, uri) = (Arc::clone(&client), uri.clone());
         under_way.spawn(async move {
             let body = Bytes::copy_from_slice(&delivery.data);
             let request = Request { method: Method::POST, uri, headers: HeaderMap::new(), body };

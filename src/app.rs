@@ -182,7 +182,7 @@ async fn open_broker(config: &Config, merchants: &Merchants) -> anyhow::Result<A
                 ladders.flat_map(|ladder| ladder.delays().iter().copied()).collect();
             let settings =
                 broker::amqp::Settings { rung_delays: delays.into_iter().collect(), ..(**settings).clone() };
-            Ok(Arc::new(AmqpBroker::start(settings)))
+            Ok(Arc::new(AmqpBroker::start(settings)?))
         }
     }
 }

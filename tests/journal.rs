@@ -68,7 +68,7 @@ fn held() -> State {
 }
 
 fn ended(attempts: u32) -> State {
-    State::Ended { outcome: "stopped".to_owned(), detail: Some("genug".to_owned()), attempts }
+    State::Ended { outcome: "stopped".to_owned(), detail: Some("genug".to_owned()), attempts_made: attempts }
 }
 
 async fn record(journal: &dyn Journal, entry: Entry) {
@@ -125,7 +125,7 @@ async fn each_state_comes_out_as_it_went_in() {
         ("b", State::Accepted),
         ("c", waiting(u32::MAX)),
         ("d", held()),
-        ("e", State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts: 0 }),
+        ("e", State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts_made: 0 }),
     ] {
         record(journal, entry(name, 0, state_in.clone(), None)).await;
         assert_eq!(state(journal, name).await, state_in);

@@ -77,8 +77,12 @@ async fn confirmation_at_any_rung_ends_it(store: Store) {
         let story = gateway.wait_for_state(&format!("n{refused}"), "ended", SOON).await;
         let (outcome, attempts) = if refused < 7 { ("confirmed", refused + 1) } else { ("exhausted", 7) };
         assert_eq!((&story["outcome"], &story["attempts_made"]), (&json!(outcome), &json!(attempts)));
-        let numbers: Vec<_> =
-            story["attempts"].as_array().expect("a list").iter().map(|attempt| attempt["number"].clone()).collect();
+        let numbers: Vec<_> = story["attempts"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|attempt| attempt["number"].clone())
+            .collect();
         assert_eq!(numbers, (1..=attempts).map(|number| json!(number)).collect::<Vec<_>>());
     }
     // All have ended; had one of them a message left anywhere, it would come within the longest rung.
@@ -90,7 +94,10 @@ async fn confirmation_at_any_rung_ends_it(store: Store) {
         assert_eq!(requests.len(), (refused + 1).min(7), "o{refused}");
         for (pair, delay) in requests.windows(2).zip(delays) {
             let gap = pair[1].at - pair[0].at;
-            assert!(gap >= delay && gap < delay + Duration::from_millis(250), "{gap:?} for a rung of {delay:?}");
+            assert!(
+                gap >= delay && gap < delay + Duration::from_millis(250),
+                "{gap:?} for a rung of {delay:?}"
+            );
         }
         for request in &requests {
             assert_eq!(request.method, Method::POST);
@@ -210,7 +217,10 @@ async fn absurd_replies_are_refusals_with_a_name(store: Store) {
         ("hang", vec![Answer::Hang, Answer::Confirm]),
         ("long", vec![endless, Answer::Confirm]),
         ("status", vec![Answer::Status(500), Answer::Confirm]),
-        ("redirect", vec![Answer::Reply(302, vec![("location", "/elsewhere".to_owned())], vec![]), Answer::Confirm]),
+        (
+            "redirect",
+            vec![Answer::Reply(302, vec![("location", "/elsewhere".to_owned())], vec![]), Answer::Confirm],
+        ),
     ];
     let merchant = StubMerchant::start(by_order(order, scripts)).await;
     let mut gateway = Gateway::new(store, "");

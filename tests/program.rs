@@ -49,7 +49,11 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
     check("[broker]\nprefech = 3\n", fine, &["paynotify.toml:2: `broker.prefech`", "unknown field"]);
     check("\n[broker]\nprefetch = 0\n", fine, &["paynotify.toml:3: `broker.prefetch`", "between 1 and 2000"]);
     check("[http]\ntotal_timeout = 5\n", fine, &["paynotify.toml:2: `http.total_timeout`"]);
-    check("[http]\ntotal_timeout = \"5 apples\"\n", fine, &["paynotify.toml:2: `http.total_timeout`", "5 apples"]);
+    check(
+        "[http]\ntotal_timeout = \"5 apples\"\n",
+        fine,
+        &["paynotify.toml:2: `http.total_timeout`", "5 apples"],
+    );
     check("[delivery]\nladder = []\n", fine, &["paynotify.toml:2: `delivery.ladder`", "1 to 100"]);
     check("x = [\n", fine, &["paynotify.toml:"]);
     check("[log]\nlevel = \"a=b=c\"\n", fine, &["paynotify.toml:2: `log.level`"]);
@@ -101,7 +105,8 @@ fn the_printed_and_the_ready_configuration_are_fine() {
     let gateway = gateway.replace("../../target/ready", "data");
     fs::write(copy.join("paynotify.toml"), gateway).expect("written");
     fs::copy(ready.join("merchants/shop.toml"), copy.join("merchants/shop.toml")).expect("copied");
-    let checked = paynotify(&["config", "check", "--config", &copy.join("paynotify.toml").display().to_string()]);
+    let checked =
+        paynotify(&["config", "check", "--config", &copy.join("paynotify.toml").display().to_string()]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
 }
 
@@ -139,7 +144,8 @@ async fn the_api_takes_each_notification_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_says_what_is_wrong() {
-    let mut gateway = Gateway::new(Store::Embedded, "");
+    let mut gateway = Gateway::with_api(Store::Embedded, "longest_body_bytes = 2000", "");
+
     gateway.start();
     gateway.ready().await;
     let post = async |body: String| gateway.ask(Method::POST, "/v1/notifications", body).await;
@@ -156,7 +162,7 @@ async fn the_api_says_what_is_wrong() {
         assert!(problem["field"].as_str().is_some_and(|named| named.starts_with(field)), "{problem}");
     }
     assert_eq!(post("no JSON".to_owned()).await.0, 422);
-    let (status, problem) = post("x".repeat(2_000_000)).await;
+    let (status, problem) = post("x".repeat(2_001)).await;
     assert_eq!((status, &problem["status"]), (413, &json!(413)), "{problem}");
     let get = async |path: &str| gateway.ask(Method::GET, path, "").await;
     for path in ["/v1/notifications/unknown", "/v1/notifications/a.b", "/nowhere"] {
@@ -180,7 +186,12 @@ async fn the_commands_for_people() {
     let ready = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ready/records/order-1001.json");
     let api = gateway.api();
     let sent = paynotify(&["send", &ready.display().to_string(), "--api", &api]);
-    assert_eq!((sent.status.code(), text(&sent.stdout).trim()), (Some(0), "n-1001"), "{}", text(&sent.stderr));
+    assert_eq!(
+        (sent.status.code(), text(&sent.stdout).trim()),
+        (Some(0), "n-1001"),
+        "{}",
+        text(&sent.stderr)
+    );
     gateway.wait_for_state("n-1001", "ended", SOON).await;
     let told = paynotify(&["status", "n-1001", "--api", &api]);
     let table = text(&told.stdout);

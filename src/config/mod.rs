@@ -199,7 +199,9 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         longest_message: raw.longest_message_bytes.size(),
         ..broker::amqp::Settings::default()
     };
-    settings.check().map_err(|error| document.wrong(&format!("broker.amqp.{}", error.key), error.problem))?;
+    settings
+        .validate()
+        .map_err(|error| document.wrong(&format!("broker.amqp.{}", error.key), error.problem))?;
     Ok(settings)
 }
 

@@ -9,25 +9,25 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A whole number within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count<const LEAST: u64, const MOST: u64>(u64);
+pub(super) struct Count<const LEAST: u64, const MOST: u64>(u64);
 
 impl<const LEAST: u64, const MOST: u64> Count<LEAST, MOST> {
     /// A default. Checked when the program is compiled.
     #[must_use]
-    pub const fn of(number: u64) -> Self {
+    pub(super) const fn of(number: u64) -> Self {
         assert!(LEAST <= number && number <= MOST, "a default is out of its own bounds");
         Self(number)
     }
 
     /// The number.
     #[must_use]
-    pub fn get(self) -> u64 {
+    pub(super) fn get(self) -> u64 {
         self.0
     }
 
     /// The number, as a size of something in memory.
     #[must_use]
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
@@ -45,19 +45,19 @@ impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Count<LEAST, M
 
 /// A length of time within bounds, in milliseconds; written with its unit, such as `5s` or `1m 30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span<const LEAST: u64, const MOST: u64>(Duration);
+pub(super) struct Span<const LEAST: u64, const MOST: u64>(Duration);
 
 impl<const LEAST: u64, const MOST: u64> Span<LEAST, MOST> {
     /// A default. Checked when the program is compiled.
     #[must_use]
-    pub const fn of_milliseconds(milliseconds: u64) -> Self {
+    pub(super) const fn of_milliseconds(milliseconds: u64) -> Self {
         assert!(LEAST <= milliseconds && milliseconds <= MOST, "a default is out of its own bounds");
         Self(Duration::from_millis(milliseconds))
     }
 
     /// The length of time.
     #[must_use]
-    pub fn get(self) -> Duration {
+    pub(super) fn get(self) -> Duration {
         self.0
     }
 }
@@ -86,7 +86,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 
 /// One delay of a ladder. Its bounds are the ladder's to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delay(pub Duration);
+pub(super) struct Delay(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Delay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Delay {
 
 /// How much longer than its rung a wait may become: a part of the rung from 0 to 1, in steps of a thousandth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JitterPart(pub crate::domain::Jitter);
+pub(super) struct JitterPart(pub(super) crate::domain::Jitter);
 
 impl<'de> Deserialize<'de> for JitterPart {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,14 +113,14 @@ impl<'de> Deserialize<'de> for JitterPart {
 /// Where a secret is to be had: `env:NAME`, or `file:PATH` without its last line break. Any other text is the secret
 /// itself. Never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(String);
+pub(super) struct SecretText(String);
 
 impl SecretText {
     /// Fetches the secret. A relative path is meant from `folder`.
     ///
     /// # Errors
     /// The variable is not set, or the file cannot be read; names which.
-    pub fn fetch(&self, folder: &std::path::Path) -> Result<String, String> {
+    pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<String, String> {
         if let Some(name) = self.0.strip_prefix("env:") {
             return std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"));
         }

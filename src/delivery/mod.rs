@@ -172,7 +172,7 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         NextStep::Finish(outcome) => State::Ended {
             outcome: outcome.name().to_owned(),
             detail: outcome.detail().map(str::to_owned),
-            attempts: outcome.attempts(envelope.progress.attempt),
+            attempts_made: outcome.attempts(envelope.progress.attempt),
         },
     };
     Entry {

@@ -115,7 +115,7 @@ pub enum State {
         /// [`crate::domain::Outcome::detail`].
         detail: Option<String>,
         /// How many attempts were made.
-        attempts: u32,
+        attempts_made: u32,
     },
 }
 

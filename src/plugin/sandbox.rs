@@ -86,10 +86,8 @@ impl Guest {
     /// Counts a call of `crypto` or `log`. Those of WASI are bounded by the running time, as they only ever answer
     /// at once; these two cost the gateway more than the guest.
     pub(super) fn count_host_call(&mut self) -> Result<(), Limit> {
-        self.host_calls_left = self
-            .host_calls_left
-            .checked_sub(1)
-            .ok_or(Limit::HostCalls(self.settings.host_calls))?;
+        self.host_calls_left =
+            self.host_calls_left.checked_sub(1).ok_or(Limit::HostCalls(self.settings.host_calls))?;
         Ok(())
     }
 }

@@ -170,7 +170,11 @@ impl Fixture {
             raw: envelope.notification.raw.clone(),
             first_seen: envelope.progress.first_seen,
             at: now(),
-            state: State::Ended { outcome: event.outcome.to_owned(), detail: None, attempts: event.attempts },
+            state: State::Ended {
+                outcome: event.outcome.to_owned(),
+                detail: None,
+                attempts_made: event.attempts,
+            },
             attempt: None,
         };
         self.journal.record(entry).await.expect("recorded")

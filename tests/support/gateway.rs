@@ -33,6 +33,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// A folder with the plugin `plain` in it and no merchant yet. `more` is added to the gateway's file.
     pub(crate) fn new(store: Store, more: &str) -> Self {
+        Self::with_api(store, "", more)
+    }
+
+    /// The same, with keys of its API's table.
+    pub(crate) fn with_api(store: Store, api: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["plugins", "merchants"] {
             fs::create_dir(folder.path().join(name)).expect(name);
@@ -46,7 +51,7 @@ impl Gateway {
             }
         };
         let text = format!(
-            "[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n[broker]\n{broker}\n{more}\n"
+            "[api]\nlisten = \"127.0.0.1:0\"\n{api}\n[log]\nformat = \"json\"\n[broker]\n{broker}\n{more}\n"
         );
         fs::write(folder.path().join("paynotify.toml"), text).expect("written");
         let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"));
@@ -81,12 +86,18 @@ impl Gateway {
         self.process = Some(child.expect("started"));
         let deadline = Instant::now() + SOON;
         loop {
-            if let Some(address) = self.log_lines().iter().find_map(|line| line["address"].as_str().map(str::to_owned)) {
+            if let Some(address) =
+                self.log_lines().iter().find_map(|line| line["address"].as_str().map(str::to_owned))
+            {
                 self.address = address;
                 return;
             }
             let ended = self.process.as_mut().and_then(|child| child.try_wait().expect("waited for"));
-            assert!(ended.is_none() && Instant::now() < deadline, "it did not start ({ended:?}): {}", self.log());
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "it did not start ({ended:?}): {}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

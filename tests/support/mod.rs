@@ -1,6 +1,6 @@
 //! What several test binaries share; none uses all of it.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports, unused_macros)]
 
 pub mod conformance;
 pub mod conformance_cases;

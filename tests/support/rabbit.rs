@@ -92,7 +92,10 @@ impl Client {
             .await
             .expect("declared");
         let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        self.channel.queue_declare(queue.as_str().into(), exclusive, FieldTable::default()).await.expect("declared");
+        self.channel
+            .queue_declare(queue.as_str().into(), exclusive, FieldTable::default())
+            .await
+            .expect("declared");
         self.channel
             .queue_bind(
                 queue.as_str().into(),
@@ -117,7 +120,8 @@ impl Client {
         let queue = format!("{}.poison", self.prefix);
         let deadline = Instant::now() + SOON;
         loop {
-            let got = self.channel.basic_get(queue.as_str().into(), Default::default()).await.expect("a queue");
+            let got =
+                self.channel.basic_get(queue.as_str().into(), Default::default()).await.expect("a queue");
             if let Some(message) = got {
                 let headers = message.properties.headers().clone().unwrap_or_default();
                 let value = headers.inner().get(header).map(|value| match value {
@@ -140,7 +144,8 @@ impl Client {
     /// How many messages wait in a queue.
     pub(crate) async fn in_queue(&self, queue: &str) -> u32 {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let queue = self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.expect("a queue");
+        let queue =
+            self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.expect("a queue");
         queue.message_count()
     }
 }

@@ -29,7 +29,14 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub fn run(once: bool) -> Result<()> {
     guests::build_all(None)?;
     let program = gateway::build(Profile::Dev)?;
-    run_to_its_end(cargo().args(["build", "--quiet", "--package", "paynotify", "--example", "stub_merchant"]))?;
+    run_to_its_end(cargo().args([
+        "build",
+        "--quiet",
+        "--package",
+        "paynotify",
+        "--example",
+        "stub_merchant",
+    ]))?;
     let (_merchant, merchant_url) = start_merchant(&program)?;
     let folder = write_configuration(&merchant_url)?;
     let (mut gateway, mut events, address) = start_gateway(&program, &folder)?;
@@ -50,7 +57,10 @@ pub fn run(once: bool) -> Result<()> {
     if once {
         return Ok(());
     }
-    println!("  the gateway stays up; Ctrl-C ends it. Its folder, to drop merchants into: {}", folder.display());
+    println!(
+        "  the gateway stays up; Ctrl-C ends it. Its folder, to drop merchants into: {}",
+        folder.display()
+    );
     // Its pipe is read on, so that it never fills.
     for _ in events {}
     gateway.0.wait().context("the gateway cannot be waited for")?;
@@ -148,7 +158,9 @@ fn hand_in(program: &Path, folder: &Path, address: &str, order: &str, minor: i64
     });
     let file = folder.join(format!("{order}.json"));
     fs::write(&file, record.to_string()).with_context(|| format!("{} cannot be written", file.display()))?;
-    run_to_its_end(Command::new(program).arg("send").arg(&file).args(["--api", address]).stdout(Stdio::null()))
+    run_to_its_end(
+        Command::new(program).arg("send").arg(&file).args(["--api", address]).stdout(Stdio::null()),
+    )
 }
 
 /// Prints each attempt as it happens, until all notifications have ended.
@@ -179,7 +191,10 @@ fn picture(event: &Value, elapsed: Duration) -> String {
     let status = event["status"].as_u64().map_or_else(|| "no reply".to_owned(), |status| status.to_string());
     let next = match event["next"].as_str() {
         Some("retry") => {
-            format!("refused    next on the rung of {} s", LADDER.get(attempt.saturating_sub(1)).copied().unwrap_or(0))
+            format!(
+                "refused    next on the rung of {} s",
+                LADDER.get(attempt.saturating_sub(1)).copied().unwrap_or(0)
+            )
         }
         Some("confirmed") => "confirmed  ✔".to_owned(),
         other => other.unwrap_or_default().to_owned(),
