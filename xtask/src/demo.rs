@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::gateway::{self, Profile};
 use crate::guests;
 use crate::process::{cargo, run as run_to_its_end, say};
 use crate::workspace;
@@ -28,15 +27,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Shows it. With `once` it ends when every notification has ended; without, the gateway stays up.
 pub fn run(once: bool) -> Result<()> {
     guests::build_all(None)?;
-    let program = gateway::build(Profile::Dev)?;
-    run_to_its_end(cargo().args([
-        "build",
-        "--quiet",
-        "--package",
-        "paynotify",
-        "--example",
-        "stub_merchant",
-    ]))?;
+    let program = build()?;
     let (_merchant, merchant_url) = start_merchant(&program)?;
     let folder = write_configuration(&merchant_url)?;
     let (mut gateway, mut events, address) = start_gateway(&program, &folder)?;
@@ -65,6 +56,14 @@ pub fn run(once: bool) -> Result<()> {
     for _ in events {}
     gateway.0.wait().context("the gateway cannot be waited for")?;
     Ok(())
+}
+
+/// Builds the gateway and the merchant. The whole workspace is selected, as the tests do, so that both commands
+/// build each dependency with the same features and the second finds what the first has built.
+fn build() -> Result<PathBuf> {
+    say("demo: building the gateway and a merchant, which takes minutes the first time");
+    run_to_its_end(cargo().args(["build", "--workspace", "--bins", "--examples", "--locked"]))?;
+    Ok(workspace::target_dir().join("debug").join("paynotify"))
 }
 
 /// A process that ends with its value.

@@ -8,7 +8,6 @@
 pub mod bench;
 pub mod check;
 pub mod demo;
-pub mod gateway;
 pub mod guests;
 pub mod process;
 pub mod rabbitmq;
