@@ -1,5 +1,7 @@
 //! The embedded broker: the suite, and what only a file can suffer.
 
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -276,6 +278,77 @@ async fn only_the_latest_events_are_kept() {
     assert_eq!(ids, ["n7", "n8", "n9"]);
     fixture.probe.restart().await;
     assert_eq!(fixture.probe.outcome_events().await.len(), 3);
+}
+
+/// A process is killed in the middle of its work; what it was told is durable is there, and nothing that it settled.
+#[tokio::test]
+async fn a_killed_process_has_lost_nothing() {
+    const VICTIM: &str = "PAYNOTIFY_TEST_VICTIM";
+    if let Some(file) = std::env::var_os(VICTIM) {
+        return work_until_killed(EmbeddedBroker::open(Settings::new(file)).await.expect("a broker")).await;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broker.db");
+    let mut victim = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "embedded::a_killed_process_has_lost_nothing", "--nocapture"])
+        .env(VICTIM, &file)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut told = BufReader::new(victim.stdout.take().expect("piped")).lines();
+    let (mut published, mut settled) = (HashSet::new(), HashSet::new());
+    let mut note = |line: String| match line.split_once(' ') {
+        Some(("published", id)) => assert!(published.insert(id.to_owned())),
+        Some(("settled", id)) => assert!(settled.insert(id.to_owned())),
+        Some(_) | None => {}
+    };
+    told.by_ref().take(1_000).for_each(|line| note(line.expect("a line")));
+    victim.kill().expect("killed");
+    victim.wait().expect("ended");
+    // A last line may be torn.
+    told.map_while(Result::ok).for_each(note);
+    assert!(published.len() > 100 && settled.len() > 100, "{} {}", published.len(), settled.len());
+
+    let broker = EmbeddedBroker::open(Settings::new(file)).await.expect("whole");
+    let mut came = HashSet::new();
+    while let Ok(delivery) = tokio::time::timeout(Duration::from_secs(1), broker.next()).await {
+        let delivery = delivery.expect("it is taking");
+        let id = readable(&delivery).notification.id().to_string();
+        assert!(!settled.contains(&id), "{id} had been settled");
+        assert!(came.insert(id), "none is there twice");
+        delivery.receipt.poison("for the test", None).await.expect("settled");
+    }
+    broker.close().await;
+    let mut connection = connect(&folder.path().join("broker.db")).await;
+    let ids = query_scalar::<_, String>("SELECT CAST(body AS TEXT) ->> 'notification_id' FROM poison");
+    let ids = ids.fetch_all(&mut connection).await.expect("readable");
+    let poisoned: HashSet<_> = ids.iter().cloned().collect();
+    assert_eq!(ids.len(), poisoned.len(), "none was settled twice");
+    // What was being settled when the process was killed may be settled without having been told.
+    let untold = published.iter().filter(|id| !settled.contains(*id) && !came.contains(*id)).count();
+    assert!(untold <= 8, "{untold}");
+    assert!(published.union(&settled).all(|id| poisoned.contains(id)), "each is where it went");
+}
+
+async fn work_until_killed(broker: EmbeddedBroker) {
+    let publish = (0..8).map(|publisher| {
+        let broker = &broker;
+        async move {
+            for number in 0.. {
+                let id = format!("n-{publisher}-{number}");
+                broker.publish(&envelope(&id)).await.expect("published");
+                println!("published {id}");
+            }
+        }
+    });
+    let take = (0..8).map(|_| async {
+        while let Some(delivery) = broker.next().await {
+            let came = readable(&delivery);
+            delivery.receipt.poison("for the test", None).await.expect("settled");
+            println!("settled {}", came.notification.id());
+        }
+    });
+    tokio::join!(join_all(publish), join_all(take));
 }
 
 /// Figures, only when asked for: `PAYNOTIFY_FIGURES=1 cargo test --release --test broker figures -- --nocapture`.
