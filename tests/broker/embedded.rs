@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::broker::embedded::{EmbeddedBroker, Settings};
-use paynotify::broker::{Broker, BrokerError, Content};
+use paynotify::broker::{Broker, BrokerError, Content, Delivery};
 use paynotify::domain::Outcome;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -101,6 +101,11 @@ impl Probe for File {
     }
 }
 
+async fn take(broker: &dyn Broker) -> Delivery {
+    let next = tokio::time::timeout(Duration::from_secs(20), broker.next()).await;
+    next.expect("a message comes").expect("the broker is taking")
+}
+
 async fn refused(settings: &Settings, part: &str) {
     let error = EmbeddedBroker::open(settings.clone()).await.expect_err(part);
     let (error, file) = (error.to_string(), settings.file.display().to_string());
@@ -173,19 +178,18 @@ async fn what_was_accepted_or_settled_is_on_the_disk() {
     for id in ["settled", "parked", "out", "waiting"] {
         file.broker().publish(&envelope(id)).await.expect("published");
     }
-    let take = async || file.broker().next().await.expect("it is taking");
-    take().await.receipt.poison("for the test", None).await.expect("settled");
-    let parked = take().await;
+    take(&*file.broker()).await.receipt.poison("for the test", None).await.expect("settled");
+    let parked = take(&*file.broker()).await;
     let mut next = readable(&parked);
     next.progress.due = now().after(Duration::from_millis(500));
     parked.receipt.park(&next).await.expect("parked");
-    let _out = take().await;
+    let _out = take(&*file.broker()).await;
 
     let folder = tempfile::tempdir().expect("a folder");
     let copied =
         EmbeddedBroker::open(Settings::new(copy(&file.settings.file, &folder))).await.expect("whole");
     for id in ["out", "waiting", "parked"] {
-        let delivery = copied.next().await.expect("it is taking");
+        let delivery = take(&copied).await;
         let came = readable(&delivery);
         assert_eq!(came.notification.id().as_str(), id);
         if id == "parked" {
@@ -201,7 +205,7 @@ async fn while_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_
     let file = File::open(|settings| settings.patience = Duration::from_millis(50)).await;
     let broker = file.broker();
     broker.publish(&envelope("n1")).await.expect("published");
-    let delivery = broker.next().await.expect("it is taking");
+    let delivery = take(&*broker).await;
     let came = readable(&delivery);
     let mut other = file.connect().await;
     query("BEGIN IMMEDIATE").execute(&mut other).await.expect("held");
@@ -214,7 +218,8 @@ async fn while_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut next).await.is_err());
     broker.publish(&envelope("n2")).await.expect_err("it cannot be written");
     query("ROLLBACK").execute(&mut other).await.expect("let go");
-    let delivery = next.await.expect("it is taking");
+    let recovered = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it recovers");
+    let delivery = recovered.expect("it is taking");
     assert_eq!(readable(&delivery).notification.id().as_str(), "n1");
     assert_eq!(broker.ready(), Ok(()));
     delivery.receipt.poison("for the test", None).await.expect("settled");
@@ -236,13 +241,13 @@ async fn a_file_that_has_reached_its_bound_takes_nothing_new_and_goes_on_with_wh
     assert!(error.contains("broker.db") && error.contains("1048576 bytes"), "{error}");
     assert!((5..15).contains(&there), "{there}");
     assert_eq!(file.broker().ready(), Ok(()), "it goes on");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     let came = readable(&delivery);
     delivery.receipt.park(&came).await.expect("parked");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     delivery.receipt.poison("for the test", None).await.expect("settled");
     query("DELETE FROM poison").execute(&mut file.connect().await).await.expect("somebody looked after it");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     delivery.receipt.park(&came).await.expect("parked");
     file.broker().publish(&envelope_with("new", &long)).await.expect("there is room again");
     file.broker().close().await;
@@ -259,7 +264,7 @@ async fn a_row_that_cannot_be_read_is_poisoned_with_what_it_holds() {
     let insert = query("INSERT INTO message (due, body, headers) VALUES (0, x'00', 'no JSON')");
     insert.execute(&mut file.connect().await).await.expect("put in");
     file.restart().await;
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     assert!(matches!(&delivery.content, Content::Unreadable(_)), "{:?}", delivery.content);
     delivery.receipt.poison("why", None).await.expect("settled");
     assert_eq!(file.poisoned().await, [(Bytes::from_static(b"\0"), "why".to_owned())]);

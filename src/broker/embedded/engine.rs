@@ -200,7 +200,9 @@ impl Engine {
         let nothing = publishing.is_empty() && settling.is_empty();
         let written = if nothing { Ok(()) } else { self.write(&group).await };
         for (due, answer) in publishing {
-            self.wake_for(due);
+            if written.is_ok() {
+                self.wake_for(due);
+            }
             self.answer(answer, &written);
         }
         for (number, parked_until, answer) in settling {
