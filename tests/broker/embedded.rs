@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,14 +11,13 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::broker::embedded::{EmbeddedBroker, Settings};
 use paynotify::broker::{Broker, BrokerError, Content, Delivery};
-use paynotify::domain::Outcome;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Row, SqliteConnection, query, query_scalar};
 use tempfile::TempDir;
 
 use crate::support::conformance::{
-    Fixture, Options, Probe, assert_on_time, conformance_suite, envelope, envelope_with, event, now, readable,
+    Fixture, Options, Probe, assert_on_time, conformance_suite, envelope, envelope_with, now, readable,
 };
 
 conformance_suite!(start);
@@ -29,14 +27,14 @@ async fn start(options: Options) -> Box<dyn Probe> {
 }
 
 /// A broker in a folder of its own, and a look into its file.
-struct File {
+pub(crate) struct File {
     broker: Mutex<Arc<EmbeddedBroker>>,
     settings: Settings,
     _folder: TempDir,
 }
 
 impl File {
-    async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = Settings::new(folder.path().join("broker.db"));
         change(&mut settings);
@@ -44,12 +42,12 @@ impl File {
         Self { broker: Mutex::new(broker), settings, _folder: folder }
     }
 
-    async fn open_again(&self) {
+    pub(crate) async fn open_again(&self) {
         let again = EmbeddedBroker::open(self.settings.clone()).await.expect("opened again");
         *self.broker.lock().expect("sound") = Arc::new(again);
     }
 
-    async fn connect(&self) -> SqliteConnection {
+    pub(crate) async fn connect(&self) -> SqliteConnection {
         connect(&self.settings.file).await
     }
 }
@@ -101,7 +99,7 @@ impl Probe for File {
     }
 }
 
-async fn take(broker: &dyn Broker) -> Delivery {
+pub(crate) async fn take(broker: &dyn Broker) -> Delivery {
     let next = tokio::time::timeout(Duration::from_secs(20), broker.next()).await;
     next.expect("a message comes").expect("the broker is taking")
 }
@@ -354,53 +352,4 @@ async fn work_until_killed(broker: EmbeddedBroker) {
         }
     });
     tokio::join!(join_all(publish), join_all(take));
-}
-
-/// Figures, only when asked for: `PAYNOTIFY_FIGURES=1 cargo test --release --test broker figures -- --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-async fn figures() {
-    const EACH: usize = 500;
-    if std::env::var_os("PAYNOTIFY_FIGURES").is_none() {
-        return;
-    }
-    for (publishers, takers) in [(1, 1), (32, 32), (128, 128)] {
-        let file = File::open(|_| ()).await;
-        let total = publishers * EACH;
-        let began = Instant::now();
-        let publish = (0..publishers).map(|publisher| {
-            let broker = file.broker();
-            tokio::spawn(async move {
-                for number in 0..EACH {
-                    let new =
-                        envelope_with(&format!("n-{publisher}-{number}"), r#","subject":"a cup of tea""#);
-                    broker.publish(&new).await.expect("published");
-                }
-            })
-        });
-        let left = Arc::new(AtomicUsize::new(total));
-        let take = (0..takers).map(|_| {
-            let (broker, left) = (file.broker(), Arc::clone(&left));
-            tokio::spawn(async move {
-                while let Some(delivery) = broker.next().await {
-                    let came = readable(&delivery);
-                    let event = event(&came, &Outcome::Confirmed { detail: None });
-                    // As much is written as by a finish, for which there is no proof here.
-                    delivery.receipt.poison("for the test", Some(&event)).await.expect("settled");
-                    if left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                        broker.stop_taking().await;
-                    }
-                }
-            })
-        });
-        let tasks: Vec<_> = publish.chain(take).collect();
-        for done in join_all(tasks).await {
-            done.expect("no panic");
-        }
-        let (took, each) = (began.elapsed(), began.elapsed() / u32::try_from(total).expect("few"));
-        let rate = 1_000_000_000 / each.as_nanos().max(1);
-        println!(
-            "{publishers} publishers, {takers} takers: {total} in {took:?}, {rate} accepted and settled/s"
-        );
-        file.broker().close().await;
-    }
 }
