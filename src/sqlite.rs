@@ -66,8 +66,9 @@ pub(crate) enum Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        let text = error.to_string();
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+        let said = error.as_database_error();
+        let text = said.map_or_else(|| error.to_string(), ToString::to_string);
+        let code = said.and_then(|error| error.code()?.parse::<i32>().ok());
         // The primary result code is the low byte: https://www.sqlite.org/rescode.html
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy(text),

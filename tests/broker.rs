@@ -6,3 +6,5 @@ mod support;
 
 #[path = "broker/embedded.rs"]
 mod embedded;
+#[path = "broker/embedded_figures.rs"]
+mod embedded_figures;

@@ -226,6 +226,8 @@ async fn a_thousand_entries_of_sixteen_tasks_are_all_there_after_reopening() {
     assert!(matches!(journal.story(&id("n0")).await, Err(JournalError::Closed)));
     assert!(matches!(journal.record(entry("n0", 0, held(), None)).await, Err(JournalError::Closed)));
     assert!(journal.ready().is_err());
+    let files = std::fs::read_dir(folder.path()).expect("readable").count();
+    assert_eq!(files, 1, "a journal that was closed is one file");
     let journal = open(&folder).await;
     for name in 0..500 {
         let mut numbers: Vec<_> =

@@ -1,7 +1,8 @@
 //! The embedded broker: the suite, and what only a file can suffer.
 
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,15 +10,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::broker::embedded::{EmbeddedBroker, Settings};
-use paynotify::broker::{Broker, BrokerError, Content};
-use paynotify::domain::Outcome;
+use paynotify::broker::{Broker, BrokerError, Content, Delivery};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Row, SqliteConnection, query, query_scalar};
 use tempfile::TempDir;
 
 use crate::support::conformance::{
-    Fixture, Options, Probe, assert_on_time, conformance_suite, envelope, envelope_with, event, now, readable,
+    Fixture, Options, Probe, assert_on_time, conformance_suite, envelope, envelope_with, now, readable,
 };
 
 conformance_suite!(start);
@@ -27,14 +27,14 @@ async fn start(options: Options) -> Box<dyn Probe> {
 }
 
 /// A broker in a folder of its own, and a look into its file.
-struct File {
+pub(crate) struct File {
     broker: Mutex<Arc<EmbeddedBroker>>,
     settings: Settings,
     _folder: TempDir,
 }
 
 impl File {
-    async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = Settings::new(folder.path().join("broker.db"));
         change(&mut settings);
@@ -42,12 +42,12 @@ impl File {
         Self { broker: Mutex::new(broker), settings, _folder: folder }
     }
 
-    async fn open_again(&self) {
+    pub(crate) async fn open_again(&self) {
         let again = EmbeddedBroker::open(self.settings.clone()).await.expect("opened again");
         *self.broker.lock().expect("sound") = Arc::new(again);
     }
 
-    async fn connect(&self) -> SqliteConnection {
+    pub(crate) async fn connect(&self) -> SqliteConnection {
         connect(&self.settings.file).await
     }
 }
@@ -97,6 +97,11 @@ impl Probe for File {
             .expect("put in");
         self.open_again().await;
     }
+}
+
+pub(crate) async fn take(broker: &dyn Broker) -> Delivery {
+    let next = tokio::time::timeout(Duration::from_secs(20), broker.next()).await;
+    next.expect("a message comes").expect("the broker is taking")
 }
 
 async fn refused(settings: &Settings, part: &str) {
@@ -171,19 +176,18 @@ async fn what_was_accepted_or_settled_is_on_the_disk() {
     for id in ["settled", "parked", "out", "waiting"] {
         file.broker().publish(&envelope(id)).await.expect("published");
     }
-    let take = async || file.broker().next().await.expect("it is taking");
-    take().await.receipt.poison("for the test", None).await.expect("settled");
-    let parked = take().await;
+    take(&*file.broker()).await.receipt.poison("for the test", None).await.expect("settled");
+    let parked = take(&*file.broker()).await;
     let mut next = readable(&parked);
     next.progress.due = now().after(Duration::from_millis(500));
     parked.receipt.park(&next).await.expect("parked");
-    let _out = take().await;
+    let _out = take(&*file.broker()).await;
 
     let folder = tempfile::tempdir().expect("a folder");
     let copied =
         EmbeddedBroker::open(Settings::new(copy(&file.settings.file, &folder))).await.expect("whole");
     for id in ["out", "waiting", "parked"] {
-        let delivery = copied.next().await.expect("it is taking");
+        let delivery = take(&copied).await;
         let came = readable(&delivery);
         assert_eq!(came.notification.id().as_str(), id);
         if id == "parked" {
@@ -199,7 +203,7 @@ async fn while_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_
     let file = File::open(|settings| settings.patience = Duration::from_millis(50)).await;
     let broker = file.broker();
     broker.publish(&envelope("n1")).await.expect("published");
-    let delivery = broker.next().await.expect("it is taking");
+    let delivery = take(&*broker).await;
     let came = readable(&delivery);
     let mut other = file.connect().await;
     query("BEGIN IMMEDIATE").execute(&mut other).await.expect("held");
@@ -212,7 +216,8 @@ async fn while_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut next).await.is_err());
     broker.publish(&envelope("n2")).await.expect_err("it cannot be written");
     query("ROLLBACK").execute(&mut other).await.expect("let go");
-    let delivery = next.await.expect("it is taking");
+    let recovered = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it recovers");
+    let delivery = recovered.expect("it is taking");
     assert_eq!(readable(&delivery).notification.id().as_str(), "n1");
     assert_eq!(broker.ready(), Ok(()));
     delivery.receipt.poison("for the test", None).await.expect("settled");
@@ -234,13 +239,13 @@ async fn a_file_that_has_reached_its_bound_takes_nothing_new_and_goes_on_with_wh
     assert!(error.contains("broker.db") && error.contains("1048576 bytes"), "{error}");
     assert!((5..15).contains(&there), "{there}");
     assert_eq!(file.broker().ready(), Ok(()), "it goes on");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     let came = readable(&delivery);
     delivery.receipt.park(&came).await.expect("parked");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     delivery.receipt.poison("for the test", None).await.expect("settled");
     query("DELETE FROM poison").execute(&mut file.connect().await).await.expect("somebody looked after it");
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     delivery.receipt.park(&came).await.expect("parked");
     file.broker().publish(&envelope_with("new", &long)).await.expect("there is room again");
     file.broker().close().await;
@@ -257,7 +262,7 @@ async fn a_row_that_cannot_be_read_is_poisoned_with_what_it_holds() {
     let insert = query("INSERT INTO message (due, body, headers) VALUES (0, x'00', 'no JSON')");
     insert.execute(&mut file.connect().await).await.expect("put in");
     file.restart().await;
-    let delivery = file.broker().next().await.expect("it is taking");
+    let delivery = take(&*file.broker()).await;
     assert!(matches!(&delivery.content, Content::Unreadable(_)), "{:?}", delivery.content);
     delivery.receipt.poison("why", None).await.expect("settled");
     assert_eq!(file.poisoned().await, [(Bytes::from_static(b"\0"), "why".to_owned())]);
@@ -278,51 +283,73 @@ async fn only_the_latest_events_are_kept() {
     assert_eq!(fixture.probe.outcome_events().await.len(), 3);
 }
 
-/// Figures, only when asked for: `PAYNOTIFY_FIGURES=1 cargo test --release --test broker figures -- --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-async fn figures() {
-    const EACH: usize = 500;
-    if std::env::var_os("PAYNOTIFY_FIGURES").is_none() {
-        return;
+/// A process is killed in the middle of its work; what it was told is durable is there, and nothing that it settled.
+#[tokio::test]
+async fn a_killed_process_has_lost_nothing() {
+    const VICTIM: &str = "PAYNOTIFY_TEST_VICTIM";
+    if let Some(file) = std::env::var_os(VICTIM) {
+        return work_until_killed(EmbeddedBroker::open(Settings::new(file)).await.expect("a broker")).await;
     }
-    for (publishers, takers) in [(1, 1), (32, 32), (128, 128)] {
-        let file = File::open(|_| ()).await;
-        let total = publishers * EACH;
-        let began = Instant::now();
-        let publish = (0..publishers).map(|publisher| {
-            let broker = file.broker();
-            tokio::spawn(async move {
-                for number in 0..EACH {
-                    let new =
-                        envelope_with(&format!("n-{publisher}-{number}"), r#","subject":"a cup of tea""#);
-                    broker.publish(&new).await.expect("published");
-                }
-            })
-        });
-        let left = Arc::new(AtomicUsize::new(total));
-        let take = (0..takers).map(|_| {
-            let (broker, left) = (file.broker(), Arc::clone(&left));
-            tokio::spawn(async move {
-                while let Some(delivery) = broker.next().await {
-                    let came = readable(&delivery);
-                    let event = event(&came, &Outcome::Confirmed { detail: None });
-                    // As much is written as by a finish, for which there is no proof here.
-                    delivery.receipt.poison("for the test", Some(&event)).await.expect("settled");
-                    if left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                        broker.stop_taking().await;
-                    }
-                }
-            })
-        });
-        let tasks: Vec<_> = publish.chain(take).collect();
-        for done in join_all(tasks).await {
-            done.expect("no panic");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broker.db");
+    let mut victim = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "embedded::a_killed_process_has_lost_nothing", "--nocapture"])
+        .env(VICTIM, &file)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut told = BufReader::new(victim.stdout.take().expect("piped")).lines();
+    let (mut published, mut settled) = (HashSet::new(), HashSet::new());
+    let mut note = |line: String| match line.split_once(' ') {
+        Some(("published", id)) => assert!(published.insert(id.to_owned())),
+        Some(("settled", id)) => assert!(settled.insert(id.to_owned())),
+        Some(_) | None => {}
+    };
+    told.by_ref().take(1_000).for_each(|line| note(line.expect("a line")));
+    victim.kill().expect("killed");
+    victim.wait().expect("ended");
+    // A last line may be torn.
+    told.map_while(Result::ok).for_each(note);
+    assert!(published.len() > 100 && settled.len() > 100, "{} {}", published.len(), settled.len());
+
+    let broker = EmbeddedBroker::open(Settings::new(file)).await.expect("whole");
+    let mut came = HashSet::new();
+    while let Ok(delivery) = tokio::time::timeout(Duration::from_secs(1), broker.next()).await {
+        let delivery = delivery.expect("it is taking");
+        let id = readable(&delivery).notification.id().to_string();
+        assert!(!settled.contains(&id), "{id} had been settled");
+        assert!(came.insert(id), "none is there twice");
+        delivery.receipt.poison("for the test", None).await.expect("settled");
+    }
+    broker.close().await;
+    let mut connection = connect(&folder.path().join("broker.db")).await;
+    let ids = query_scalar::<_, String>("SELECT CAST(body AS TEXT) ->> 'notification_id' FROM poison");
+    let ids = ids.fetch_all(&mut connection).await.expect("readable");
+    let poisoned: HashSet<_> = ids.iter().cloned().collect();
+    assert_eq!(ids.len(), poisoned.len(), "none was settled twice");
+    // What was being settled when the process was killed may be settled without having been told.
+    let untold = published.iter().filter(|id| !settled.contains(*id) && !came.contains(*id)).count();
+    assert!(untold <= 8, "{untold}");
+    assert!(published.union(&settled).all(|id| poisoned.contains(id)), "each is where it went");
+}
+
+async fn work_until_killed(broker: EmbeddedBroker) {
+    let publish = (0..8).map(|publisher| {
+        let broker = &broker;
+        async move {
+            for number in 0.. {
+                let id = format!("n-{publisher}-{number}");
+                broker.publish(&envelope(&id)).await.expect("published");
+                println!("published {id}");
+            }
         }
-        let (took, each) = (began.elapsed(), began.elapsed() / u32::try_from(total).expect("few"));
-        let rate = 1_000_000_000 / each.as_nanos().max(1);
-        println!(
-            "{publishers} publishers, {takers} takers: {total} in {took:?}, {rate} accepted and settled/s"
-        );
-        file.broker().close().await;
-    }
+    });
+    let take = (0..8).map(|_| async {
+        while let Some(delivery) = broker.next().await {
+            let came = readable(&delivery);
+            delivery.receipt.poison("for the test", None).await.expect("settled");
+            println!("settled {}", came.notification.id());
+        }
+    });
+    tokio::join!(join_all(publish), join_all(take));
 }

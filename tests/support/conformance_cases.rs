@@ -257,7 +257,7 @@ pub async fn an_abandoned_notification_is_poisoned_and_told(fixture: &mut Fixtur
     let (came, delivery) = fixture.take_readable().await;
     let abandoned = event(&came, &Outcome::Abandoned { reason: "unknown_merchant".to_owned() });
     let body = came.notification.raw.clone();
-    fixture.poison(body, "held for 72 h: ünknown merchant", Some(&abandoned), delivery).await;
+    fixture.poison(body, "held for 72 h: \"ünknown\" \\ merchant\n", Some(&abandoned), delivery).await;
     fixture.nothing_comes().await;
 }
 

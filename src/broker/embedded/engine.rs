@@ -5,7 +5,7 @@
 //! out is kept in memory only, so that a crash hands all of them back.
 //!
 //! After a write that failed nothing is handed out until one has succeeded again: what is handed out cannot be
-//! settled then, and would go to the merchant over and over.
+//! settled then, and would go to the merchant over and over. Only what is on its way already still comes, once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -200,7 +200,9 @@ impl Engine {
         let nothing = publishing.is_empty() && settling.is_empty();
         let written = if nothing { Ok(()) } else { self.write(&group).await };
         for (due, answer) in publishing {
-            self.wake_for(due);
+            if written.is_ok() {
+                self.wake_for(due);
+            }
             self.answer(answer, &written);
         }
         for (number, parked_until, answer) in settling {

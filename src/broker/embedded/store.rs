@@ -88,11 +88,15 @@ async fn write_rows(
     now: Moment,
     outcomes_kept: u64,
 ) -> Result<(), sqlx::Error> {
-    for (number, reason) in &group.poisoned {
-        let copy = "INSERT INTO poison (poisoned_at, reason, body, headers)
-            SELECT ?1, ?2, body, headers FROM message WHERE number = ?3";
-        let copy = query(copy).bind(now.unix_milliseconds()).bind(reason).bind(number);
-        copy.execute(&mut *connection).await?;
+    if !group.poisoned.is_empty() {
+        let copy = query(
+            "INSERT INTO poison (poisoned_at, reason, body, headers)
+            SELECT ?1, chosen.value ->> 1, body, headers
+            FROM json_each(?2) AS chosen JOIN message ON number = chosen.value ->> 0",
+        );
+        // Numbers and texts have no way to fail.
+        let chosen = serde_json::to_string(&group.poisoned).unwrap_or_default();
+        copy.bind(now.unix_milliseconds()).bind(chosen).execute(&mut *connection).await?;
     }
     if !group.gone.is_empty() {
         let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");

@@ -4,6 +4,8 @@
 //! (`reader`). What is asked of the writer while it writes is written together, with one commit, next: so the cost of
 //! making something durable is shared by all that wait for it.
 //!
+//! Several processes may share a file: each waits for the others' commits, up to a bound.
+//!
 //! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
 
 mod reader;
@@ -152,6 +154,8 @@ impl Journal for SqliteJournal {
     }
 
     async fn close(&self) {
+        // Readers first, so that the writer, as the last one, leaves one file behind, and nothing beside it.
+        self.readers.close().await;
         let mut writer = self.writer.lock().await;
         if let Some(task) = writer.take() {
             // The writer is there, or has ended already: both will do.
@@ -160,7 +164,6 @@ impl Journal for SqliteJournal {
                 tracing::error!(%failure, journal = %self.place, "the journal's writer has failed");
             }
         }
-        self.readers.close().await;
     }
 }
 
