@@ -80,7 +80,7 @@ async fn ready_merchant(
         settings_json: merchant.settings_json.clone(),
         keys: plugin::Keys::new(keys.collect()),
     };
-    let mut settings = config.http.clone();
+    let mut settings = config.http;
     let theirs = merchant.timeouts;
     settings.timeouts.connect = theirs.connect.unwrap_or(settings.timeouts.connect);
     settings.timeouts.first_byte = theirs.first_byte.unwrap_or(settings.timeouts.first_byte);

@@ -26,7 +26,8 @@ impl Ladder {
             return Err(InvalidLadder::Rungs(delays.len()));
         }
         let wrong = |delay: &&Duration| {
-            !(Self::SHORTEST..=Self::LONGEST).contains(*delay) || delay.subsec_nanos() % 1_000_000 != 0
+            !(Self::SHORTEST..=Self::LONGEST).contains(*delay)
+                || !delay.subsec_nanos().is_multiple_of(1_000_000)
         };
         match delays.iter().find(wrong) {
             Some(delay) => Err(InvalidLadder::Delay(*delay)),

@@ -124,10 +124,8 @@ impl Client {
                 self.channel.basic_get(queue.as_str().into(), Default::default()).await.expect("a queue");
             if let Some(message) = got {
                 let headers = message.properties.headers().clone().unwrap_or_default();
-                let value = headers.inner().get(header).map(|value| match value {
-                    lapin::types::AMQPValue::LongString(text) => text.to_string(),
-                    other => format!("{other:?}"),
-                });
+                let value = headers.inner().get(header).and_then(|value| value.as_long_string());
+                let value = value.map(ToString::to_string);
                 message.ack(Default::default()).await.expect("acked");
                 return (message.data.clone(), value.unwrap_or_default());
             }
