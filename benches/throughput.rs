@@ -52,7 +52,9 @@ async fn main() -> Result<()> {
     let (count, rounds) = (numbers.next().unwrap_or(10_000), numbers.next().unwrap_or(5));
     let node = Node::start()?;
     let sink = Sink::start().await?;
-    let bench = Bench { url: node.amqp_url(), sink, count };
+    // A port that is free now, and whose use nobody else waits for.
+    let api = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let bench = Bench { url: node.amqp_url(), sink, api, count };
     let folder = bench.configure()?;
     bench.declare(folder.path()).await?;
     println!("{count} notifications a round, {rounds} rounds of each, in turn");
@@ -103,6 +105,8 @@ fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
 struct Bench {
     url: String,
     sink: Sink,
+    /// Where the gateway's API listens.
+    api: std::net::SocketAddr,
     count: usize,
 }
 
@@ -114,10 +118,10 @@ impl Bench {
         let plain = xtask::guests::built("plain")?;
         let plugins = plain.parent().context("the plugin lies in a folder")?;
         let gateway = format!(
-            "plugins = {plugins:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n[delivery]\n\
+            "plugins = {plugins:?}\n[api]\nlisten = \"{}\"\n[log]\nlevel = \"warn\"\n[delivery]\n\
              in_flight_per_merchant = {PREFETCH}\n[http]\nidle_connections_per_merchant = {PREFETCH}\n[broker]\n\
              kind = \"amqp\"\nprefetch = {PREFETCH}\n[broker.amqp]\nurl = {:?}\nprefix = \"{PREFIX}\"\n",
-            self.url
+            self.api, self.url
         );
         std::fs::write(folder.path().join("paynotify.toml"), gateway)?;
         let shop = format!("url = {:?}\nplugin = \"plain\"\n", self.sink.url);
@@ -132,7 +136,7 @@ impl Bench {
         Ok((connection, channel))
     }
 
-    /// The gateway makes its topology by itself; the pipe's queue is of the same kind.
+    /// The gateway makes its topology by itself, and is ready when that is done; the pipe's queue is of the same kind.
     async fn declare(&self, folder: &std::path::Path) -> Result<()> {
         let (_connection, channel) = self.channel().await?;
         let mut arguments = FieldTable::default();
@@ -140,16 +144,15 @@ impl Bench {
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(PIPE_QUEUE.into(), durable, arguments).await?;
         let _gateway = start_gateway(folder)?;
+        let client = Client::new(&Settings::default(), &TlsRoots::system()?);
         let deadline = Instant::now() + Duration::from_secs(30);
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         loop {
-            // A failed declaration closes its channel, so that each try has its own.
-            let (_connection, channel) = self.channel().await?;
-            let work = channel.queue_declare("bench.work".into(), passive, FieldTable::default()).await;
-            if work.is_ok() {
+            let uri = format!("http://{}/readyz", self.api).parse()?;
+            let request = Request { method: Method::GET, uri, headers: HeaderMap::new(), body: Bytes::new() };
+            if client.send(request).await.is_ok_and(|reply| reply.status.is_success()) {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the gateway made no work queue");
+            ensure!(Instant::now() < deadline, "the gateway is not ready");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -179,7 +182,9 @@ impl Bench {
             confirms.push(confirm);
             if confirms.len() == 500 || number + 1 == self.count {
                 for confirm in confirms.drain(..) {
-                    ensure!(confirm.await?.is_ack(), "the broker takes it");
+                    let confirmation = confirm.await?;
+                    let taken = confirmation.is_ack() && confirmation.take_message().is_none();
+                    ensure!(taken, "a queue takes each message");
                 }
             }
         }
