@@ -46,10 +46,9 @@ async fn plain_writes_exactly_these_bytes() {
     let query = "is_success=T&notify_id=n1&notify_time=2026-01-31+16%3A00%3A00&notify_type=trade_status_sync\
                  &out_trade_no=O+1&total_fee=0.01&trade_no=P1&trade_status=TRADE_SUCCESS";
     let rest = "content-type: \"application/x-www-form-urlencoded\"\nb\"\"";
-    for (url, separator) in [
-        ("https://shop.example/notify", "?"),
-        ("https://shop.example/notify?a=%2f&b=", "&"),
-    ] {
+    for (url, separator) in
+        [("https://shop.example/notify", "?"), ("https://shop.example/notify?a=%2f&b=", "&")]
+    {
         let wanted = format!("POST {url}{separator}{query}\n{rest}");
         assert_eq!(written(&plugin, &notification(""), url).await, Ok(wanted));
     }
@@ -126,15 +125,18 @@ async fn a_reply_reaches_the_guest_whole() {
         (i32.const 8192)";
     let plugin = host().load_bytes("g", Guest { judge, ..GOOD }.build()).await.expect("a plugin");
     let mut reply = reply(200, b"");
-    reply.headers = HeaderMap::from_iter([("X-Trace".parse().expect("a name"), HeaderValue::from_static("1"))]);
-    let verdict = plugin.judge(&notification(""), &endpoint("https://shop.example/"), &attempt(), &reply).await;
+    reply.headers =
+        HeaderMap::from_iter([("X-Trace".parse().expect("a name"), HeaderValue::from_static("1"))]);
+    let verdict =
+        plugin.judge(&notification(""), &endpoint("https://shop.example/"), &attempt(), &reply).await;
     assert_eq!(verdict, Ok(Verdict::Confirmed { detail: Some("x-trace".to_owned()) }));
 }
 
 /// A guest that signs `hello` with the key `guest`, and sends the signature as its body.
 #[tokio::test]
 async fn a_call_reaches_the_keys_of_its_endpoint_and_no_others() {
-    let imports = r#"(import "paynotify:merchant/crypto@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32 i32)))"#;
+    let imports =
+        r#"(import "paynotify:merchant/crypto@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32 i32)))"#;
     // One part at 1024: bytes at 17, five of them.
     let module = r#"(data (i32.const 1024) "\00\00\00\00\11\00\00\00\05\00\00\00")"#;
     let format = "(call $sign (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 8192))
@@ -179,7 +181,10 @@ async fn a_folder_of_plugins_is_loaded_and_what_is_wrong_is_left_out() {
     assert!(registry.get("plain").is_some());
     assert!(registry.get("guest").is_none());
     assert_eq!(registry.iter().count(), 1);
-    let errors: Vec<_> = errors.iter().map(|error| error.to_string().replace(&folder.path().display().to_string(), "")).collect();
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| error.to_string().replace(&folder.path().display().to_string(), ""))
+        .collect();
     assert_eq!(
         errors,
         [
@@ -255,7 +260,11 @@ fn the_contract_parses_and_every_item_is_documented() {
             let wit_parser::WorldItem::Interface { stability, .. } = item else {
                 panic!("the world holds something else than interfaces: {item:?}")
             };
-            check("an interface of the world".to_owned(), &Docs { contents: Some("-".to_owned()), ..Docs::default() }, Some(stability));
+            check(
+                "an interface of the world".to_owned(),
+                &Docs { contents: Some("-".to_owned()), ..Docs::default() },
+                Some(stability),
+            );
         }
     }
     assert_eq!(missing, Vec::<String>::new());

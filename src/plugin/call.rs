@@ -69,7 +69,11 @@ struct Loaded {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "plugin `{}` {} ({})", self.0.description.name, self.0.description.version, self.0.hash)
+        write!(
+            formatter,
+            "plugin `{}` {} ({})",
+            self.0.description.name, self.0.description.version, self.0.hash
+        )
     }
 }
 
@@ -156,7 +160,8 @@ impl Plugin {
         attempt: &AttemptContext,
         reply: &Reply,
     ) -> Result<Verdict, CallError> {
-        let arguments = (convert::notification(notification), convert::endpoint(endpoint), convert::reply(reply));
+        let arguments =
+            (convert::notification(notification), convert::endpoint(endpoint), convert::reply(reply));
         let verdict = self
             .0
             .callee

@@ -11,7 +11,7 @@ use super::description::{Description, InvalidDescription, KeyNeed, LadderPreset}
 use super::fault::{Fault, Refusal, for_people};
 use super::sandbox::Guest;
 use crate::domain::{
-    Channel, Failure, Money, Moment, Notification, Payer, PaymentStatus, Reply, UncheckedRequest, Verdict,
+    Channel, Failure, Moment, Money, Notification, Payer, PaymentStatus, Reply, UncheckedRequest, Verdict,
 };
 
 /// The interface of types has no functions.

@@ -166,8 +166,7 @@ mod tests {
 
     #[test]
     fn the_secret_can_stand_in_the_message() {
-        let sign =
-            |parts: &[Part]| keys().sign("k1", crypto::Algorithm::HmacSha256, parts).expect("signed");
+        let sign = |parts: &[Part]| keys().sign("k1", crypto::Algorithm::HmacSha256, parts).expect("signed");
         assert_eq!(sign(&[Part::Secret]), sign(&[Part::Bytes(b"Jefe".to_vec())]));
         let digits = sha256_hex(b"Jefe");
         assert_eq!(digits.len(), 64);

@@ -154,7 +154,7 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances) -
     if root.contains("fuel allocated for hostcalls") {
         return Fault::OverLimit(Limit::HostCallBytes(circumstances.host_call_bytes)).into();
     }
-    let mut text = for_people(&root, 200);
+    let mut text = for_people(root.trim_start_matches("wasm trap: "), 200);
     let function = error.downcast_ref::<WasmBacktrace>().and_then(|backtrace| {
         backtrace.frames().iter().find_map(|frame| Some(frame.func_name()?.to_owned()))
     });

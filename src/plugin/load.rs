@@ -44,7 +44,9 @@ pub enum LoadProblem {
     #[error("is compiled code, which is not loaded: only the WebAssembly component that it was made from")]
     Precompiled,
     /// WebAssembly of the kind below.
-    #[error("is a core WebAssembly module and not a component: build it for wasm32-wasip2, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "is a core WebAssembly module and not a component: build it for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Something else altogether.
     #[error("is no WebAssembly component")]
@@ -53,7 +55,9 @@ pub enum LoadProblem {
     #[error("is no component that can be run here: {0}")]
     Invalid(String),
     /// It asks for more than the contract gives.
-    #[error("imports `{0}`, which is not in the contract: only paynotify:merchant@0.1 and WASI 0.2 (cli, clocks, filesystem, io, random, sockets) may be imported")]
+    #[error(
+        "imports `{0}`, which is not in the contract: only paynotify:merchant@0.1 and WASI 0.2 (cli, clocks, filesystem, io, random, sockets) may be imported"
+    )]
     Import(String),
     /// It does not do what a plugin does.
     #[error("does not export `{EXPORT}@0.1`")]

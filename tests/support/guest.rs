@@ -100,7 +100,8 @@ pub fn component(source: &str, module: &str) -> Vec<u8> {
 fn encode(resolve: &mut Resolve, source: &str, module: &mut Vec<u8>) -> Vec<u8> {
     let package = resolve.push_source("guest.wit", source).expect("the guest's world parses");
     let world = resolve.select_world(&[package], Some("guest")).expect("there is such a world");
-    embed_component_metadata(module, resolve, world, StringEncoding::UTF8, false).expect("the world can be embedded");
+    embed_component_metadata(module, resolve, world, StringEncoding::UTF8, false)
+        .expect("the world can be embedded");
     ComponentEncoder::default()
         .validate(true)
         .module(module)
