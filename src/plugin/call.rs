@@ -249,6 +249,7 @@ impl Callee {
                 let circumstances = Circumstances {
                     call_timeout: settings.call_timeout,
                     stack: settings.stack,
+                    resources: settings.resources,
                     host_call_bytes: settings.host_call_bytes,
                     last_words,
                 };

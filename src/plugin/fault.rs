@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::domain::{HoldReason, InvalidRequest};
@@ -104,11 +105,14 @@ pub enum Limit {
     #[error("{0} elements of a table")]
     TableElements(usize),
     /// `Settings::host_calls`.
-    #[error("{0} calls of crypto and log")]
+    #[error("{0} calls of crypto")]
     HostCalls(u32),
     /// `Settings::host_call_bytes`.
     #[error("{0} bytes handed to the gateway at once")]
     HostCallBytes(usize),
+    /// `Settings::resources`.
+    #[error("{0} WASI resources")]
+    Resources(usize),
     /// `Settings::stack`.
     #[error("{0} bytes of stack")]
     Stack(usize),
@@ -123,6 +127,7 @@ pub(super) struct TimeIsUp;
 pub(super) struct Circumstances {
     pub(super) call_timeout: Duration,
     pub(super) stack: usize,
+    pub(super) resources: usize,
     pub(super) host_call_bytes: usize,
     pub(super) last_words: String,
 }
@@ -141,12 +146,15 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances) -
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
         return Fault::OverLimit(Limit::Stack(circumstances.stack)).into();
     }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return Fault::OverLimit(Limit::Resources(circumstances.resources)).into();
+    }
     let root = error.root_cause().to_string();
     // wasmtime keeps this error's type to itself; a hostile guest in the tests pins the text.
     if root.contains("fuel allocated for hostcalls") {
         return Fault::OverLimit(Limit::HostCallBytes(circumstances.host_call_bytes)).into();
     }
-    let mut text = for_people(&root, 200);
+    let mut text = for_people(root.trim_start_matches("wasm trap: "), 200);
     let function = error.downcast_ref::<WasmBacktrace>().and_then(|backtrace| {
         backtrace.frames().iter().find_map(|frame| Some(frame.func_name()?.to_owned()))
     });

@@ -123,7 +123,6 @@ impl State {
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.count_host_call()?;
         let level = match level {
             log::Level::Debug => Level::DEBUG,
             log::Level::Info => Level::INFO,

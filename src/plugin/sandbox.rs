@@ -83,8 +83,8 @@ impl Guest {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 
-    /// Counts a call of `crypto` or `log`. Those of WASI are bounded by the running time, as they only ever answer
-    /// at once; these two cost the gateway more than the guest.
+    /// Counts a call of `crypto`, which costs the gateway more than the guest. Those of `log` and WASI answer at
+    /// once, so the running time bounds them.
     pub(super) fn count_host_call(&mut self) -> Result<(), Limit> {
         self.host_calls_left =
             self.host_calls_left.checked_sub(1).ok_or(Limit::HostCalls(self.settings.host_calls))?;

@@ -36,7 +36,7 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// The bytes that one call into the gateway, or the result of a call into the guest, may carry. 8 MiB.
     pub host_call_bytes: usize,
-    /// The calls of `crypto` and `log` together. 10,000.
+    /// The calls of `crypto`. 10,000. Those of `log` are not counted, only its lines: logging never ends a call.
     pub host_calls: u32,
     /// The lines that are logged: of `log`, standard output and standard error together. 32.
     pub log_lines: u32,

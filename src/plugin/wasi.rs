@@ -236,6 +236,6 @@ mod tests {
         assert_eq!(take(0, 100)[..40], take(0, 40));
         assert_ne!(take(0, 32), take(1, 32));
         // Pinned: a change here makes recorded attempts unrepeatable.
-        assert_eq!(take(0, 4), [0, 0, 0, 0]);
+        assert_eq!(take(0, 4), [123, 219, 132, 102]);
     }
 }
