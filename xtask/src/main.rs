@@ -1,2 +1,62 @@
-//! xtask
-fn main() {}
+//! `cargo xtask …`: set-up for people and for CI. Each command is a module of the library.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+use xtask::guests;
+use xtask::process::say;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, tests and shows paynotify", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the plugins into <target>/plugins/<name>.wasm, if anything they are made of has changed
+    Plugins {
+        /// Compile this way and no other
+        #[arg(long, value_parser = PossibleValuesParser::new(guests::WAYS.iter().map(|way| way.name)))]
+        way: Option<String>,
+    },
+    /// Build everything, install what the tests need, and run all tests on real brokers
+    Test {
+        /// What follows `--` goes to `cargo nextest run` (or `cargo test`)
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Check formatting, lints, documentation and licences
+    Check,
+    /// Show the main job: a result, a merchant that refuses twice, and the climb up the ladder
+    Demo {
+        /// End after the first notification is confirmed
+        #[arg(long)]
+        once: bool,
+    },
+    /// Measure the gateway against the bare pipe
+    Bench,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            say(format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Plugins { way } => guests::build_all(way.as_deref()).map(|_| ExitCode::SUCCESS),
+        Task::Test { arguments } => xtask::test::run(&arguments),
+        Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
+        Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),
+        Task::Bench => xtask::bench::run().map(|()| ExitCode::SUCCESS),
+    }
+}

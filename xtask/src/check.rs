@@ -1,0 +1,5 @@
+//! check
+#![allow(missing_docs)]
+pub fn run() -> anyhow::Result<()> {
+    anyhow::bail!("todo")
+}

@@ -1,0 +1,19 @@
+//! Set-up for people and for CI: everything that is done around the product, and nothing that the product does.
+//!
+//! `cargo xtask …` is the binary. The integration tests use the library: [`guests::built`] hands them a plugin that is
+//! never stale, [`rabbitmq::Node`] a real broker of their own.
+//!
+//! Rule: each step says in one line what it does, asks nothing, can be run twice, and fails with one clear sentence.
+
+pub mod bench;
+pub mod check;
+pub mod demo;
+pub mod gateway;
+pub mod guests;
+pub mod process;
+pub mod rabbitmq;
+pub mod test;
+pub mod workspace;
+
+mod apt;
+mod licences;

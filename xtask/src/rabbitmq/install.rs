@@ -1,0 +1,94 @@
+//! RabbitMQ from the system's packages.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{output, run, say};
+
+const PACKAGE: &str = "rabbitmq-server";
+const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// Installs RabbitMQ if it is not there. The system's own service is neither started nor left to start at boot.
+///
+/// Needs a Debian machine, and to be root or to have `sudo` that asks no password.
+pub fn ensure_installed() -> Result<()> {
+    if Path::new(PROGRAM).is_file() {
+        return Ok(());
+    }
+    say("rabbitmq: not installed; installing it from the system's packages (its service stays off)");
+    install().with_context(|| {
+        format!("RabbitMQ cannot be installed; `apt-get install {PACKAGE}` as root would do")
+    })?;
+    if !Path::new(PROGRAM).is_file() {
+        bail!("the package {PACKAGE} is installed, but there is no {PROGRAM}");
+    }
+    Ok(())
+}
+
+fn install() -> Result<()> {
+    let is_root = output(Command::new("id").arg("-u"))?.trim() == "0";
+    let as_root = |program: &str| {
+        if is_root {
+            return Command::new(program);
+        }
+        let mut command = Command::new("sudo");
+        command.args(["--non-interactive", program]);
+        command
+    };
+    let apt_get = |arguments: &[&str]| {
+        let mut command = as_root("env");
+        // Another apt that happens to run is waited for.
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]);
+        command.args(["-o", "Dpkg::Use-Pty=0"]).args(arguments);
+        command
+    };
+    run(&mut apt_get(&["update"]))?;
+    let policy = Policy::forbid_services(&as_root)?;
+    let installed = run(&mut apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE]));
+    policy.remove(&as_root)?;
+    installed?;
+    // The folder is there where systemd runs.
+    if Path::new("/run/systemd/system").is_dir() {
+        run(as_root("systemctl").args(["disable", "--quiet", "--now", PACKAGE]))?;
+    }
+    Ok(())
+}
+
+/// Debian asks this program whether an installed service may be started.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// 101 is "no". The comment tells our own, should we be interrupted, from somebody else's.
+const POLICY_TEXT: &str = "#!/bin/sh\n# paynotify: no service starts while RabbitMQ is installed\nexit 101\n";
+
+/// Whether the policy is ours, and so to be removed. A machine that has one (containers do) keeps it.
+enum Policy {
+    Ours,
+    Theirs,
+}
+
+impl Policy {
+    fn forbid_services(as_root: &impl Fn(&str) -> Command) -> Result<Self> {
+        match fs::read_to_string(POLICY) {
+            Ok(text) if text == POLICY_TEXT => return Ok(Self::Ours),
+            Ok(_) => return Ok(Self::Theirs),
+            Err(_) => {}
+        }
+        let draft = std::env::temp_dir().join(format!("paynotify-policy-{}", std::process::id()));
+        fs::write(&draft, POLICY_TEXT)
+            .and_then(|()| fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)))
+            .with_context(|| format!("{} cannot be written", draft.display()))?;
+        let placed = run(as_root("cp").arg("--preserve=mode").arg(&draft).arg(POLICY));
+        fs::remove_file(&draft).with_context(|| format!("{} cannot be removed", draft.display()))?;
+        placed.map(|()| Self::Ours)
+    }
+
+    fn remove(&self, as_root: &impl Fn(&str) -> Command) -> Result<()> {
+        match self {
+            Self::Ours => run(as_root("rm").arg(POLICY)),
+            Self::Theirs => Ok(()),
+        }
+    }
+}

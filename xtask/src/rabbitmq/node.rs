@@ -1,0 +1,371 @@
+//! One node of RabbitMQ: started, stopped, killed, started again on the same ports and data.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::keeper::Keeper;
+use super::ports;
+use crate::process::output;
+
+/// The package's own scripts. The ones in PATH change to the user `rabbitmq`, which cannot write a folder of ours.
+const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
+/// A node takes six seconds on an idle machine with two cores.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a condition is left alone between two looks at it.
+const POLL: Duration = Duration::from_millis(20);
+/// Somebody may take a port between its being found free and the node's listening there.
+const START_TRIES: usize = 3;
+
+/// How much of the machine a node may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Two schedulers and a small write-ahead log: several nodes get along on one machine.
+    Small,
+    /// As RabbitMQ is by default: for measuring.
+    Full,
+}
+
+/// A private node. It listens on 127.0.0.1 and is killed, and its folders are removed, when the value is dropped; it
+/// dies with the process too.
+pub struct Node {
+    /// `None` when it was stopped or killed.
+    server: Option<Child>,
+    name: String,
+    size: Size,
+    amqp_port: u16,
+    distribution_port: u16,
+    folder: PathBuf,
+    epmd: Arc<Epmd>,
+    // Dropped last: what it started dies with it.
+    keeper: Keeper,
+}
+
+impl Node {
+    /// Starts a small node and waits until it accepts AMQP.
+    pub fn start() -> Result<Self> {
+        Self::start_sized(Size::Small)
+    }
+
+    /// Starts a node of this size and waits until it accepts AMQP.
+    pub fn start_sized(size: Size) -> Result<Self> {
+        Self::start_known_to(size, || Epmd::start().map(Arc::new))
+    }
+
+    /// Starts another node that can reach this one, so that `ctl(&["join_cluster", first.name()])` works after
+    /// `ctl(&["stop_app"])`.
+    pub fn start_beside(&self) -> Result<Self> {
+        Self::start_known_to(self.size, || Ok(Arc::clone(&self.epmd)))
+    }
+
+    /// The node's Erlang name: `paynotify-…@localhost`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where to connect, as the default user on the default virtual host.
+    pub fn amqp_url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.amqp_port)
+    }
+
+    /// The port of 127.0.0.1 that AMQP is spoken on; it stays the same over restarts.
+    pub fn amqp_port(&self) -> u16 {
+        self.amqp_port
+    }
+
+    /// Runs `rabbitmqctl --quiet` with these arguments against this node, and returns what it wrote.
+    pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(format!("{SCRIPTS}/rabbitmqctl"));
+        command.arg("--quiet").args(arguments);
+        self.set_environment(&mut command);
+        output(&mut command).with_context(|| format!("rabbitmqctl {arguments:?} on {}", self.name))
+    }
+
+    /// Stops it in an orderly way and waits until it is gone. The data stays. Nothing happens if it does not run.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.server.is_none() {
+            return Ok(());
+        }
+        self.signal("TERM")?;
+        let deadline = Instant::now() + STOP_DEADLINE;
+        while !self.has_ended()? {
+            if Instant::now() > deadline {
+                bail!(
+                    "{} did not stop within {STOP_DEADLINE:?}; its log is in {}",
+                    self.name,
+                    self.folder.display()
+                );
+            }
+            std::thread::sleep(POLL);
+        }
+        self.server = None;
+        Ok(())
+    }
+
+    /// Kills it at once, as a power cut would. The data stays.
+    pub fn kill_hard(&mut self) -> Result<()> {
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        server.kill().with_context(|| format!("{} cannot be killed", self.name))?;
+        server.wait().with_context(|| format!("{} cannot be waited for", self.name))?;
+        Ok(())
+    }
+
+    /// Stops it, if it runs, and starts it on the same ports and data.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.launch()?;
+        // In a cluster it answers in the cluster's name, and nobody else knows these ports by now.
+        self.wait_until_it_accepts(None)
+    }
+
+    /// Freezes it: it holds its connections and does nothing, as a machine that hangs.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Ends a [`Node::pause`].
+    pub fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn start_known_to(size: Size, epmd: impl Fn() -> Result<Arc<Epmd>>) -> Result<Self> {
+        let mut last_error = None;
+        for _ in 0..START_TRIES {
+            let mut node = Self::prepare(size, epmd()?)?;
+            node.launch()?;
+            // Before the @: the host that it tells is the machine's, not the one in its name.
+            let own_name = node.name.trim_end_matches("localhost").to_owned();
+            match node.wait_until_it_accepts(Some(&own_name)) {
+                Ok(()) => return Ok(node),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.context("no try was made")?)
+    }
+
+    /// Makes its folders and files.
+    fn prepare(size: Size, epmd: Arc<Epmd>) -> Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        remove_leftovers();
+        let word = format!("{PREFIX}{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(&word);
+        let [amqp_port, distribution_port] = ports::free()?;
+        fs::create_dir_all(folder.join("home"))
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+        let log_size = match size {
+            Size::Small => "{wal_max_size_bytes, 64000000}",
+            Size::Full => "",
+        };
+        // Erlang terms are read half a second quicker than the newer format, which is translated into them.
+        let configuration = format!(
+            "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
+             {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
+        );
+        write(&folder.join("advanced.config"), &configuration)?;
+        write(&folder.join("plugins"), "[].\n")?;
+        let cookie = folder.join("home/.erlang.cookie");
+        write(&cookie, &epmd.cookie)?;
+        fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))
+            .context("the cookie cannot be protected")?;
+        let keeper = Keeper::new()?;
+        let name = format!("{word}@localhost");
+        Ok(Self { server: None, name, size, amqp_port, distribution_port, folder, epmd, keeper })
+    }
+
+    fn launch(&mut self) -> Result<()> {
+        let program = format!("{SCRIPTS}/rabbitmq-server");
+        if !Path::new(&program).is_file() {
+            bail!("RabbitMQ is not installed: run the tests with `cargo xtask test`, which installs it");
+        }
+        let mut command = Keeper::command(&program);
+        self.set_environment(&mut command);
+        let out = fs::File::create(self.folder.join("out")).context("the node's output cannot be written")?;
+        let error = out.try_clone().context("the node's output cannot be written")?;
+        command.stdin(Stdio::null()).stdout(out).stderr(error);
+        self.server = Some(self.keeper.spawn(command)?);
+        Ok(())
+    }
+
+    /// The same for the server and for rabbitmqctl. Nothing of the caller's environment is let through but PATH.
+    fn set_environment(&self, command: &mut Command) {
+        const LOOPBACK: &str = "-kernel inet_dist_use_interface {127,0,0,1}";
+        let schedulers = match self.size {
+            Size::Small => "+S 2:2",
+            Size::Full => "",
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("LC_ALL", "C.UTF-8");
+        let folder = |name: &str| self.folder.join(name);
+        for (name, path) in [
+            ("HOME", folder("home")),
+            ("RABBITMQ_MNESIA_BASE", folder("data")),
+            ("RABBITMQ_LOG_BASE", folder("log")),
+            ("RABBITMQ_ENABLED_PLUGINS_FILE", folder("plugins")),
+            ("RABBITMQ_ADVANCED_CONFIG_FILE", folder("advanced.config")),
+            // There is none, so that the machine's own is not read.
+            ("RABBITMQ_CONFIG_FILE", folder("none")),
+            ("RABBITMQ_CONF_ENV_FILE", folder("none")),
+        ] {
+            command.env(name, path);
+        }
+        for (name, value) in [
+            ("ERL_EPMD_PORT", self.epmd.port.to_string()),
+            ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+            ("RABBITMQ_NODENAME", self.name.clone()),
+            ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+            ("RABBITMQ_NODE_PORT", self.amqp_port.to_string()),
+            ("RABBITMQ_DIST_PORT", self.distribution_port.to_string()),
+            // With input "allowed" the script becomes the server, rather than starting it as a child.
+            ("RABBITMQ_ALLOW_INPUT", "1".to_owned()),
+            // Schedulers bound to cores would bind those of all nodes to the same ones.
+            ("RABBITMQ_SCHEDULER_BIND_TYPE", "u".to_owned()),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("-noinput {LOOPBACK} {schedulers}")),
+            ("RABBITMQ_CTL_ERL_ARGS", LOOPBACK.to_owned()),
+            // By default eleven ports serve all of a machine's rabbitmqctl.
+            ("RABBITMQ_CTL_DIST_PORT_MIN", "10000".to_owned()),
+            ("RABBITMQ_CTL_DIST_PORT_MAX", "19999".to_owned()),
+        ] {
+            command.env(name, value);
+        }
+    }
+
+    /// With `own_name` it must also answer under that name: whoever took the port in between is somebody else.
+    fn wait_until_it_accepts(&mut self, own_name: Option<&str>) -> Result<()> {
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            if self.has_ended()? {
+                self.server = None;
+                bail!("{} ended while starting: {}", self.name, self.last_output());
+            }
+            if accepts_amqp(self.amqp_port, own_name.unwrap_or_default()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{} does not accept AMQP after {START_DEADLINE:?}: {}", self.name, self.last_output());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn has_ended(&mut self) -> Result<bool> {
+        let Some(server) = self.server.as_mut() else { return Ok(true) };
+        Ok(server.try_wait().with_context(|| format!("{} cannot be looked after", self.name))?.is_some())
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let server = self.server.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        output(Command::new("kill").arg(format!("-{signal}")).arg(server.id().to_string())).map(drop)
+    }
+
+    /// The end of what it wrote, for an error.
+    fn last_output(&self) -> String {
+        let text = fs::read(self.folder.join("out")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(8)..].join(" / ")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Its children end when it does. What cannot be removed, the next node removes.
+        let _ = self.kill_hard();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Erlang's name server, on a port of its own, for one node or a few that form a cluster. Without it a node would
+/// start the machine's, and leave it running.
+struct Epmd {
+    port: u16,
+    /// The word by which the nodes that use it know each other.
+    cookie: String,
+    process: Child,
+    _keeper: Keeper,
+}
+
+impl Epmd {
+    fn start() -> Result<Self> {
+        let [port] = ports::free()?;
+        let keeper = Keeper::new()?;
+        let mut command = Keeper::command("epmd");
+        command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut epmd = Self {
+            port,
+            cookie: format!("{PREFIX}{port}"),
+            process: keeper.spawn(command)?,
+            _keeper: keeper,
+        };
+        let deadline = Instant::now() + START_DEADLINE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let status = epmd.process.try_wait().context("`epmd` cannot be looked after")?;
+            if status.is_some() || Instant::now() > deadline {
+                bail!("Erlang's `epmd` does not start on port {port} ({status:?})");
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(epmd)
+    }
+}
+
+impl Drop for Epmd {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a node's name and its folder in the temporary folder begin with; the id of our process follows.
+const PREFIX: &str = "paynotify-rabbitmq-";
+
+/// Removes the folders of processes that were killed before they could do it.
+fn remove_leftovers() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if owner.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a server on the port answers the protocol header with a Connection.Start in which the word occurs: among
+/// the server's properties there is the cluster's name, which is the node's own until it joins others.
+fn accepts_amqp(port: u16, word: &str) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const METHOD_CONNECTION_START: [u8; 4] = [0, 10, 0, 10];
+    let greet = || -> std::io::Result<Vec<u8>> {
+        let mut stream =
+            TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"AMQP\0\0\x09\x01")?;
+        // A frame's head: type, channel, and the length of what follows.
+        let mut head = [0; 7];
+        stream.read_exact(&mut head)?;
+        let [kind, _, _, length @ ..] = head;
+        let mut payload = Vec::new();
+        if kind == 1 {
+            stream.take(u32::from_be_bytes(length).into()).read_to_end(&mut payload)?;
+        }
+        Ok(payload)
+    };
+    let holds = |payload: &[u8]| {
+        word.is_empty() || payload.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    greet().is_ok_and(|payload| payload.starts_with(&METHOD_CONNECTION_START) && holds(&payload))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
