@@ -3,3 +3,7 @@
 #![allow(missing_docs)]
 
 mod support;
+
+mod amqp {
+    crate::support::conformance::conformance_suite!(crate::support::amqp::start);
+}

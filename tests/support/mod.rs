@@ -2,5 +2,6 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod amqp;
 pub mod conformance;
 pub mod conformance_cases;
