@@ -8,3 +8,7 @@ mod support;
 mod embedded;
 #[path = "broker/embedded_figures.rs"]
 mod embedded_figures;
+
+mod amqp {
+    crate::support::conformance::conformance_suite!(crate::support::amqp::start);
+}

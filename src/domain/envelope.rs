@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use super::{InvalidRecord, Moment, Notification};
+use super::{InvalidRecord, MerchantId, Moment, Notification};
 
 /// The media type of a message's body.
 pub const CONTENT_TYPE: &str = "application/vnd.paynotify.payment-result+json";
@@ -172,6 +172,22 @@ pub enum Unreadable {
     /// A legacy source's message is not the URL that it should be.
     #[error("the body is no http or https URL: {0}")]
     Url(String),
+    /// The producer addressed one merchant and the record names another: neither may have it.
+    #[error("it was addressed to `{addressed}`, and its record is for the merchant `{merchant}`")]
+    WrongMerchant {
+        /// The merchant that the routing key named, cut.
+        addressed: String,
+        /// The merchant that the record names.
+        merchant: MerchantId,
+    },
+    /// The body is longer than the configured bound; it was not looked at.
+    #[error("the body has {bytes} bytes, and {most} are the most that is read")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// The bound.
+        most: usize,
+    },
 }
 
 fn number<'a, T: FromStr>(

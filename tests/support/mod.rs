@@ -2,6 +2,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub, unused_imports, unused_macros)]
 
+pub mod amqp;
 pub mod conformance;
 pub mod conformance_cases;
 pub(crate) mod gateway;

@@ -1,1 +1,152 @@
-//! RabbitMQ.
+//! RabbitMQ, 3.10 to 4.x, one node or a cluster; any number of gateways compete for the same queues.
+//!
+//! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
+//! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
+//! `receipt` (the only way out), `generation` and `supervisor` (what lives and ends together).
+//!
+//! Promises, each kept in one place:
+//! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
+//! - a confirm or a return is never booked on the wrong message (`publisher`);
+//! - a delivery is never settled on another connection than its own (`generation`);
+//! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]).
+//!
+//! Deliberately absent: acknowledging several deliveries at once, recovery inside a connection, and any decision
+//! about a notification. Policies that an operator sets over these queues are not audited yet.
+//!
+//! lapin logs a returned message whole, at the level of a warning: its target `lapin::returned_messages` does not
+//! belong into a log.
+
+mod consumer;
+mod generation;
+mod hand_back;
+mod message;
+mod publisher;
+mod receipt;
+mod rungs;
+mod settings;
+mod state;
+mod supervisor;
+mod topology;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use settings::{InvalidSettings, Settings};
+
+use self::receipt::Taken;
+use self::state::{Phase, Shared, State};
+use super::{Broker, BrokerError, Delivery};
+use crate::clock;
+use crate::domain::Envelope;
+
+/// How many read deliveries wait for [`Broker::next`], so that reading one and handing one out overlap.
+const READ_AHEAD: usize = 16;
+
+/// A broker over RabbitMQ.
+pub struct AmqpBroker {
+    shared: Arc<Shared>,
+    taken: Mutex<mpsc::Receiver<Taken>>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl AmqpBroker {
+    /// Starts to connect, in the background, and returns at once; [`Broker::ready`] tells how it goes. Until
+    /// [`Broker::close`] it reconnects whenever it must. To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
+        let uri = settings.check()?;
+        let (sender, taken) = mpsc::channel(READ_AHEAD);
+        let shared = Arc::new(Shared::new(settings, uri, sender));
+        let supervisor = tokio::spawn(supervisor::supervise(shared.clone()));
+        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)) })
+    }
+
+    /// The next delivery of a generation that still lives, once the broker takes messages.
+    async fn take(&self) -> Option<Delivery> {
+        let slot = self.shared.slots.clone().acquire_owned().await.ok()?;
+        let mut queue = self.taken.lock().await;
+        loop {
+            let taken = queue.recv().await?;
+            let generation = taken.receipt.generation().clone();
+            generation.open_for_messages().await;
+            if generation.end().is_none() {
+                return Some(taken.hand_out(slot));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for AmqpBroker {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        let topology = &self.shared.topology;
+        let (now, due) = (clock::now(), envelope.progress.due);
+        let address = if due > now {
+            topology.waiting_place(due, now)
+        } else {
+            let routing_key = envelope.notification.merchant().as_str().into();
+            topology::Address { exchange: topology.incoming.clone(), routing_key }
+        };
+        let generation = self.shared.generation()?;
+        // The publisher's own bound does not count the time in which RabbitMQ is blocked; a caller's does.
+        let limit = self.shared.settings.confirm_timeout * 2;
+        match timeout(limit, generation.publish(message::notification(envelope, address))).await {
+            Ok(published) => published.map(drop),
+            Err(_) => Err(BrokerError::Unknown(limit)),
+        }
+    }
+
+    async fn next(&self) -> Option<Delivery> {
+        tokio::select! {
+            biased;
+            () = self.shared.entered(Phase::Draining) => None,
+            delivery = self.take() => delivery,
+        }
+    }
+
+    async fn stop_taking(&self) {
+        self.shared.enter(Phase::Draining);
+        let mut queue = self.taken.lock().await;
+        queue.close();
+        // Dropped, they go back.
+        while queue.recv().await.is_some() {}
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match &*self.shared.state.borrow() {
+            State::Away(reason) => Err(format!("RabbitMQ is away: {reason}")),
+            State::There(generation) => match generation.end().or_else(|| generation.blocked()) {
+                Some(reason) => Err(format!("RabbitMQ cannot be used: {reason}")),
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn close(&self) {
+        self.stop_taking().await;
+        // What is being settled may finish; what is merely held goes back with the connection.
+        if timeout(self.shared.settings.confirm_timeout, self.shared.idle()).await.is_err() {
+            tracing::warn!("closed while messages were being settled: RabbitMQ will deliver those again");
+        }
+        self.shared.enter(Phase::Closing);
+        if let Some(supervisor) = self.supervisor.lock().await.take()
+            && let Err(error) = supervisor.await
+        {
+            tracing::error!(%error, "the supervisor of RabbitMQ's connections has failed: this is a bug");
+        }
+    }
+}
+
+impl Drop for AmqpBroker {
+    /// One that was not closed winds down by itself.
+    fn drop(&mut self) {
+        self.shared.enter(Phase::Closing);
+    }
+}

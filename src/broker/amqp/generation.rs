@@ -1,0 +1,165 @@
+//! One generation: everything that lives as long as one pair of connections, and ends with it.
+//!
+//! Rule: whatever ends, ends the whole generation. A delivery belongs to its generation and can be settled nowhere
+//! else, because a delivery tag means another message on another channel. What was unsettled when a generation ends
+//! is delivered again by the broker.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::hand_back::HandBack;
+use super::message::Outgoing;
+use super::publisher::{Job, Settled};
+use crate::broker::BrokerError;
+
+/// The part of a generation that deliveries and publishing callers hold on to.
+pub(super) struct Generation {
+    /// Why it ended, once it has.
+    end: watch::Sender<Option<String>>,
+    /// Why the broker takes no messages, while it does not.
+    blocked: watch::Sender<Option<String>>,
+    publishers: Vec<mpsc::Sender<Job>>,
+    turn: AtomicUsize,
+    hand_backs: mpsc::Sender<HandBack>,
+}
+
+impl Generation {
+    pub(super) fn new(publishers: Vec<mpsc::Sender<Job>>, hand_backs: mpsc::Sender<HandBack>) -> Self {
+        Self {
+            end: watch::Sender::new(None),
+            blocked: watch::Sender::new(None),
+            publishers,
+            turn: AtomicUsize::new(0),
+            hand_backs,
+        }
+    }
+
+    /// Ends it. The first reason counts.
+    pub(super) fn end_because(&self, reason: impl Into<String>) {
+        self.end.send_if_modified(|end| {
+            let first = end.is_none();
+            if first {
+                *end = Some(reason.into());
+            }
+            first
+        });
+    }
+
+    /// Waits until it ends, and says why.
+    pub(super) async fn ended(&self) -> String {
+        let mut end = self.end.subscribe();
+        match end.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Why it ended, if it has.
+    pub(super) fn end(&self) -> Option<String> {
+        self.end.borrow().clone()
+    }
+
+    /// Notes that the broker takes no messages for now, or that it does again.
+    pub(super) fn set_blocked(&self, reason: Option<String>) {
+        self.blocked.send_replace(reason);
+    }
+
+    /// Why the broker takes no messages for now, if it does not.
+    pub(super) fn blocked(&self) -> Option<String> {
+        self.blocked.borrow().clone()
+    }
+
+    /// Waits until the broker takes messages, or the generation has ended.
+    pub(super) async fn open_for_messages(&self) {
+        let mut blocked = self.blocked.subscribe();
+        tokio::select! {
+            _ = self.ended() => {}
+            _ = blocked.wait_for(Option::is_none) => {}
+        }
+    }
+
+    /// Publishes, and waits for the broker's confirm: only that makes a [`Settled`].
+    pub(super) async fn publish(&self, message: Outgoing) -> Result<Settled, BrokerError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.publishers.len().max(1);
+        self.publish_by(turn, message).await
+    }
+
+    /// Has every publisher in turn prove that the broker confirms.
+    pub(super) async fn probe(&self, message: &Outgoing) -> Result<(), BrokerError> {
+        for index in 0..self.publishers.len() {
+            let Settled { .. } = self.publish_by(index, message.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_by(&self, index: usize, message: Outgoing) -> Result<Settled, BrokerError> {
+        let away = |reason| Err(BrokerError::Away(reason));
+        let Some(publisher) = self.publishers.get(index) else {
+            return away("no publisher is running".to_owned());
+        };
+        let (reply, answer) = oneshot::channel();
+        tokio::select! {
+            biased;
+            reason = self.ended() => return away(reason),
+            sent = publisher.send(Job { message, reply }) => {
+                if sent.is_err() {
+                    return away(self.end().unwrap_or_default());
+                }
+            }
+        }
+        match answer.await {
+            Ok(result) => result,
+            Err(_) => away(self.ended().await),
+        }
+    }
+
+    /// Takes a delivery that nobody will settle. Never waits, so that it can be called while dropping.
+    pub(super) fn hand_back(&self, delivery: HandBack) {
+        // The queue has room for as many deliveries as the broker sends ahead. Should it be full or gone all the
+        // same, ending the generation gives every delivery back.
+        if self.hand_backs.try_send(delivery).is_err() {
+            self.end_because("a delivery could not be handed back");
+        }
+    }
+}
+
+/// Why something was not waited for any longer.
+pub(super) enum GaveUp {
+    /// The generation ended: why.
+    Ended(String),
+    /// It took longer than that.
+    TimedOut(Duration),
+}
+
+impl From<GaveUp> for BrokerError {
+    fn from(gave_up: GaveUp) -> Self {
+        match gave_up {
+            GaveUp::Ended(reason) => Self::Away(reason),
+            GaveUp::TimedOut(limit) => Self::Unknown(limit),
+        }
+    }
+}
+
+/// Waits for the broker, up to `limit`; the time in which the broker has said that it is blocked does not count,
+/// because giving up on it then would only have the same work delivered and done again and again.
+pub(super) async fn patiently<T>(
+    generation: &Generation,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, GaveUp> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            value = &mut work => return Ok(value),
+            reason = generation.ended() => return Err(GaveUp::Ended(reason)),
+            () = tokio::time::sleep(limit) => {
+                if generation.blocked().is_none() {
+                    return Err(GaveUp::TimedOut(limit));
+                }
+            }
+        }
+    }
+}

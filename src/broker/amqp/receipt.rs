@@ -1,0 +1,171 @@
+//! Settling: the successor or the ending first, confirmed; then, and only then, the acknowledgement.
+//!
+//! [`Unsettled::acknowledge`] is the one place that acknowledges, and it takes a [`Settled`], which only a publisher
+//! makes out of a confirm: acknowledging before the confirm does not compile.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lapin::Acker;
+use lapin::options::BasicAckOptions;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::generation::{Generation, patiently};
+use super::hand_back::HandBack;
+use super::message::{self, Arrived, Outgoing};
+use super::publisher::Settled;
+use super::state::Shared;
+use super::topology::outcome_address;
+use crate::broker::{BrokerError, Content, Delivery, Receipt};
+use crate::clock;
+use crate::domain::{Envelope, OutcomeEvent, Recorded};
+
+/// A delivery that a consumer has taken and nobody has asked for yet.
+pub(super) struct Taken {
+    pub(super) content: Content,
+    pub(super) receipt: AmqpReceipt,
+}
+
+impl Taken {
+    /// Hands it out; it takes up `slot` until it is settled.
+    pub(super) fn hand_out(mut self, slot: OwnedSemaphorePermit) -> Delivery {
+        if let Some(unsettled) = &mut self.receipt.unsettled {
+            unsettled.slot = Some(slot);
+        }
+        Delivery { content: self.content, receipt: Box::new(self.receipt) }
+    }
+}
+
+/// The duty to settle one delivery of one generation.
+pub(super) struct AmqpReceipt {
+    shared: Arc<Shared>,
+    generation: Arc<Generation>,
+    arrived: Arrived,
+    /// Taken out by whatever settles it; if it is still there when the receipt is dropped, it goes back.
+    unsettled: Option<Unsettled>,
+}
+
+struct Unsettled {
+    acker: Acker,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+impl AmqpReceipt {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        generation: Arc<Generation>,
+        arrived: Arrived,
+        acker: Acker,
+    ) -> Self {
+        Self { shared, generation, arrived, unsettled: Some(Unsettled { acker, slot: None }) }
+    }
+
+    pub(super) fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// Publishes; if that fails, the delivery goes back after a rest.
+    async fn publish(&mut self, message: Outgoing) -> Result<Settled, BrokerError> {
+        let published = self.generation.publish(message).await;
+        if published.is_err() {
+            self.give_back(true);
+        }
+        published
+    }
+
+    async fn acknowledge(&mut self, proof: Settled) -> Result<(), BrokerError> {
+        match self.unsettled.take() {
+            Some(unsettled) => {
+                let limit = self.shared.settings.confirm_timeout;
+                unsettled.acknowledge(proof, &self.generation, limit).await
+            }
+            None => Err(BrokerError::Refused("the delivery was handed back already".to_owned())),
+        }
+    }
+
+    fn give_back(&mut self, rests: bool) {
+        if let Some(Unsettled { acker, slot }) = self.unsettled.take()
+            && self.generation.end().is_none()
+        {
+            self.generation.hand_back(HandBack { acker, rests, slot });
+        }
+    }
+
+    async fn publish_event(&mut self, event: &OutcomeEvent) -> Result<Settled, BrokerError> {
+        let address = outcome_address(&self.shared.topology, event.routing_key());
+        match message::outcome(event, address) {
+            Ok(event) => self.publish(event).await,
+            Err(error) => Err(BrokerError::Refused(format!("the outcome event cannot be written: {error}"))),
+        }
+    }
+}
+
+impl Unsettled {
+    async fn acknowledge(
+        self,
+        proof: Settled,
+        generation: &Generation,
+        limit: std::time::Duration,
+    ) -> Result<(), BrokerError> {
+        if let Some(reason) = generation.end() {
+            return Err(BrokerError::Away(reason));
+        }
+        let acknowledged = self.acker.ack(BasicAckOptions { multiple: false });
+        let failed = match patiently(generation, limit, acknowledged).await {
+            Ok(Ok(true)) => {
+                let Settled { .. } = proof;
+                return Ok(());
+            }
+            Ok(Ok(false)) => BrokerError::Away("the delivery's channel is gone".to_owned()),
+            Ok(Err(error)) => BrokerError::Away(error.to_string()),
+            Err(gave_up) => gave_up.into(),
+        };
+        generation.end_because(format!("a delivery could not be acknowledged: {failed}"));
+        Err(failed)
+    }
+}
+
+#[async_trait]
+impl Receipt for AmqpReceipt {
+    async fn park(mut self: Box<Self>, next: &Envelope) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        let place = self.shared.topology.waiting_place(next.progress.due, clock::now());
+        let settled = self.publish(message::notification(next, place)).await?;
+        self.acknowledge(settled).await
+    }
+
+    async fn finish(
+        mut self: Box<Self>,
+        event: &OutcomeEvent,
+        _recorded: Recorded,
+    ) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        let settled = self.publish_event(event).await?;
+        self.acknowledge(settled).await
+    }
+
+    async fn poison(
+        mut self: Box<Self>,
+        reason: &str,
+        event: Option<&OutcomeEvent>,
+    ) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        // The event first: if the rest fails it is repeated, which harms less than a second copy in the poison queue.
+        if let Some(event) = event {
+            drop(self.publish_event(event).await?);
+        }
+        let poisoned = message::poisoned(&self.arrived, reason, &self.shared.topology.dead);
+        let settled = self.publish(poisoned).await?;
+        self.acknowledge(settled).await
+    }
+
+    async fn hand_back(mut self: Box<Self>) {
+        self.give_back(false);
+    }
+}
+
+impl Drop for AmqpReceipt {
+    fn drop(&mut self) {
+        self.give_back(false);
+    }
+}

@@ -1,0 +1,210 @@
+//! What the connection to RabbitMQ is configured with, checked once before anything starts.
+
+use std::fmt;
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use url::{Host, Url};
+
+use crate::broker::Source;
+use crate::domain::Ladder;
+
+/// The settings of an [`AmqpBroker`](super::AmqpBroker). The defaults are those of the configuration file.
+#[derive(Clone)]
+pub struct Settings {
+    /// `amqp://user:password@host:port/vhost`, or `amqps` for TLS. Secret: it is never printed.
+    pub url: String,
+    /// What the names of all exchanges and queues begin with: 1 to 64 characters of `A-Z a-z 0-9 _ - .`.
+    pub prefix: String,
+    /// How many deliveries may be unsettled at once, 1 to 2,000. RabbitMQ sends that many ahead for each queue.
+    pub prefetch: u16,
+    /// The delays of all ladders in use: each gets a rung of its own, so that its waits are exact.
+    pub rung_delays: Vec<Duration>,
+    /// The queues of other producers' messages.
+    pub sources: Vec<Source>,
+    /// How long TCP, TLS and the AMQP handshake together may take.
+    pub connect_timeout: Duration,
+    /// How long a publisher confirm may take before the outcome counts as unknown.
+    pub confirm_timeout: Duration,
+    /// The interval proposed to the broker after which a silent peer counts as gone; in whole seconds.
+    pub heartbeat: Duration,
+    /// How many channels publish side by side, 1 to 64.
+    pub publishers: usize,
+    /// The wait before the first attempt to reconnect.
+    pub reconnect_least: Duration,
+    /// The longest wait between two attempts to reconnect.
+    pub reconnect_most: Duration,
+    /// The longest body that is read, in bytes; a longer one is unreadable.
+    pub longest_message: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: "amqp://127.0.0.1:5672/%2f".to_owned(),
+            prefix: "paynotify".to_owned(),
+            prefetch: 256,
+            rung_delays: Ladder::default().delays().to_vec(),
+            sources: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            confirm_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(10),
+            publishers: 2,
+            reconnect_least: Duration::from_millis(100),
+            reconnect_most: Duration::from_secs(5),
+            longest_message: 1024 * 1024,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Settings")
+            .field("url", &"(secret)")
+            .field("prefix", &self.prefix)
+            .field("prefetch", &self.prefetch)
+            .field("rung_delays", &self.rung_delays)
+            .field("sources", &self.sources)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("confirm_timeout", &self.confirm_timeout)
+            .field("heartbeat", &self.heartbeat)
+            .field("publishers", &self.publishers)
+            .field("reconnect_least", &self.reconnect_least)
+            .field("reconnect_most", &self.reconnect_most)
+            .field("longest_message", &self.longest_message)
+            .finish()
+    }
+}
+
+/// Which setting is wrong, and how. Never holds the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` {problem}")]
+pub struct InvalidSettings {
+    /// The setting's name.
+    pub key: &'static str,
+    /// What is wrong with it, for people.
+    pub problem: String,
+}
+
+impl Settings {
+    /// Checks everything that can be checked without a broker.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong, and how.
+    pub fn validate(&self) -> Result<(), InvalidSettings> {
+        self.check().map(drop)
+    }
+
+    /// Checks everything, and reads the URL.
+    pub(super) fn check(&self) -> Result<AMQPUri, InvalidSettings> {
+        let wrong = |key, problem: &str| Err(InvalidSettings { key, problem: problem.to_owned() });
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(plain) {
+            return wrong("prefix", "must be 1 to 64 characters of A-Z a-z 0-9 _ - .");
+        }
+        if !(1..=2_000).contains(&self.prefetch) {
+            return wrong("prefetch", "must be 1 to 2000");
+        }
+        if !(1..=64).contains(&self.publishers) {
+            return wrong("publishers", "must be 1 to 64");
+        }
+        if !(1..=3_600).contains(&self.heartbeat.as_secs()) {
+            return wrong("heartbeat", "must be 1 second to 1 hour");
+        }
+        for (key, time) in [
+            ("connect_timeout", self.connect_timeout),
+            ("confirm_timeout", self.confirm_timeout),
+            ("reconnect_least", self.reconnect_least),
+            ("reconnect_most", self.reconnect_most),
+        ] {
+            if !(Duration::from_millis(1)..=Duration::from_secs(3_600)).contains(&time) {
+                return wrong(key, "must be 1 millisecond to 1 hour");
+            }
+        }
+        if !self.rung_delays.iter().all(|delay| (Ladder::SHORTEST..=Ladder::LONGEST).contains(delay)) {
+            return wrong("rung_delays", "must be 100 milliseconds to 7 days each");
+        }
+        self.check_sources()?;
+        self.read_url()
+    }
+
+    fn check_sources(&self) -> Result<(), InvalidSettings> {
+        let wrong = |problem: String| Err(InvalidSettings { key: "sources", problem });
+        for (index, source) in self.sources.iter().enumerate() {
+            let Source { exchange, routing_key, .. } = source;
+            // An AMQP name has at most 255 bytes, and the queue's name is made of the prefix and these two.
+            if exchange.is_empty() || exchange.len() + routing_key.len() > 180 {
+                return wrong(format!("`{exchange}` and its routing key must be 1 to 180 bytes together"));
+            }
+            let same = |other: &Source| other.exchange == *exchange && other.routing_key == *routing_key;
+            if self.sources.iter().take(index).any(same) {
+                return wrong(format!("`{exchange}` with the routing key `{routing_key}` is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_url(&self) -> Result<AMQPUri, InvalidSettings> {
+        // The parsers' own errors quote the URL, password and all, so they are not passed on.
+        let wrong = || InvalidSettings {
+            key: "url",
+            problem: "must look like amqp://user:password@host:5672/vhost, with `/` in the vhost as %2f"
+                .to_owned(),
+        };
+        let url = Url::parse(&self.url).map_err(|_| wrong())?;
+        let mut uri: AMQPUri = self.url.parse().map_err(|_| wrong())?;
+        // AMQPUri knows no IPv6 address and would silently fall back to localhost.
+        uri.authority.host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            Some(Host::Domain(_)) | None => return Err(wrong()),
+        };
+        uri.query.heartbeat = Some(u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX));
+        Ok(uri)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Settings)) -> Result<AMQPUri, InvalidSettings> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check()
+    }
+
+    #[test]
+    fn the_url_is_read_and_never_printed() {
+        let settings = Settings { url: "amqp://me:s3cret@[::1]:7/%2f".to_owned(), ..Settings::default() };
+        let uri = settings.check().expect("valid");
+        assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), ("::1", 7, "/"));
+        assert_eq!(uri.query.heartbeat, Some(10));
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        for url in ["s3cret", "http://me:s3cret@host", "amqp:s3cret", "amqp://me:s3cret@host:notaport"] {
+            let error = with(|settings| settings.url = url.to_owned()).expect_err(url);
+            assert_eq!(error.key, "url");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_bound_is_named_by_its_key() {
+        let source = Source {
+            exchange: "e".to_owned(),
+            routing_key: "k".to_owned(),
+            merchant: "shop".parse().expect("valid"),
+            format: crate::broker::SourceFormat::Url,
+        };
+        let key = |result: Result<AMQPUri, InvalidSettings>| result.expect_err("wrong").key;
+        assert_eq!(key(with(|settings| settings.prefix = "a b".to_owned())), "prefix");
+        assert_eq!(key(with(|settings| settings.prefetch = 0)), "prefetch");
+        assert_eq!(key(with(|settings| settings.publishers = 65)), "publishers");
+        assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(999))), "heartbeat");
+        assert_eq!(key(with(|settings| settings.confirm_timeout = Duration::ZERO)), "confirm_timeout");
+        assert_eq!(key(with(|settings| settings.rung_delays = vec![Duration::ZERO])), "rung_delays");
+        assert_eq!(key(with(|settings| settings.sources = vec![source.clone(), source])), "sources");
+    }
+}

@@ -1,0 +1,106 @@
+//! What all generations share: the settings, the phase of life, and the connection's state.
+
+use std::sync::Arc;
+
+use lapin::uri::AMQPUri;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::generation::Generation;
+use super::receipt::Taken;
+use super::settings::Settings;
+use super::topology::Topology;
+use crate::broker::BrokerError;
+
+/// A broker's life, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Deliveries are taken and handed out.
+    Taking,
+    /// None is taken any more; those that are out can be settled.
+    Draining,
+    /// Everything ends.
+    Closing,
+}
+
+/// Whether RabbitMQ can be used.
+#[derive(Clone)]
+pub(super) enum State {
+    /// There is no connection: why.
+    Away(String),
+    /// There is one.
+    There(Arc<Generation>),
+}
+
+/// Shared by the broker, its supervisor, every generation and every receipt.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) uri: AMQPUri,
+    pub(super) topology: Topology,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) state: watch::Sender<State>,
+    /// From the consumers to whoever asks for the next delivery.
+    pub(super) taken: mpsc::Sender<Taken>,
+    /// One for each delivery that may be out.
+    pub(super) slots: Arc<Semaphore>,
+    busy: watch::Sender<usize>,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, uri: AMQPUri, taken: mpsc::Sender<Taken>) -> Self {
+        Self {
+            topology: Topology::new(&settings),
+            phase: watch::Sender::new(Phase::Taking),
+            state: watch::Sender::new(State::Away("the first connection is being made".to_owned())),
+            slots: Arc::new(Semaphore::new(usize::from(settings.prefetch))),
+            busy: watch::Sender::new(0),
+            settings,
+            uri,
+            taken,
+        }
+    }
+
+    /// Moves on to a later phase; never back.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let later = *now < phase;
+            *now = (*now).max(phase);
+            later
+        });
+    }
+
+    /// Waits until that phase or a later one has begun.
+    pub(super) async fn entered(&self, phase: Phase) {
+        let mut now = self.phase.subscribe();
+        // The sender is in `self`: it cannot be gone.
+        let _ = now.wait_for(|now| *now >= phase).await;
+    }
+
+    /// The generation that new messages go to.
+    pub(super) fn generation(&self) -> Result<Arc<Generation>, BrokerError> {
+        match &*self.state.borrow() {
+            State::There(generation) => Ok(generation.clone()),
+            State::Away(reason) => Err(BrokerError::Away(reason.clone())),
+        }
+    }
+
+    /// Marks something as being settled, for as long as the guard lives.
+    pub(super) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.send_modify(|count| *count += 1);
+        Busy(self.clone())
+    }
+
+    /// Waits until nothing is being settled.
+    pub(super) async fn idle(&self) {
+        let mut busy = self.busy.subscribe();
+        let _ = busy.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// Something is being settled.
+pub(super) struct Busy(Arc<Shared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|count| *count -= 1);
+    }
+}

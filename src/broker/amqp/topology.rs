@@ -1,0 +1,194 @@
+//! The exchanges and queues: their names, what a message needs to get into them, and their declaration.
+//!
+//! ```text
+//!  producers ─► <prefix>.in ──#──► <prefix>.work ─► gateway ─► <prefix>.outcomes   <outcome>.<merchant>
+//!                                    ▲    │                 └► <prefix>.delay      rung.<ms>.work
+//!                          *.*.work  │    │ delivery limit          │ rung.<ms>.#
+//!                             <prefix>.return ◄──── TTL ──── <prefix>.rung.<ms>
+//!                                         ▼
+//!                                    <prefix>.dead ──#──► <prefix>.poison
+//! ```
+//!
+//! Every queue is a quorum queue, and every dead-lettering is at-least-once, which only quorum queues offer. A rung
+//! keeps the routing key of what expires in it, so that one set of rungs could serve several work queues. The
+//! arguments are spelled out where the versions' defaults differ (3.10 to 4.x): above all the delivery limit, at
+//! which 4.x would drop a message after 20 returns.
+//!
+//! Nothing here is ever edited in place: RabbitMQ refuses a queue that is declared with other arguments, and the
+//! refusal keeps the broker away and is logged. A new delay is a new rung; an old rung drains by itself.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+
+use super::rungs::Rungs;
+use super::settings::Settings;
+use crate::broker::Source;
+use crate::domain::{Moment, NotificationId};
+
+/// So many returns of one message are a fault that a person must look at; its message then goes to the poison queue.
+const DELIVERY_LIMIT: i32 = 1_000_000;
+
+/// The names, and the rungs.
+pub(super) struct Topology {
+    /// The exchange that producers publish to.
+    pub(super) incoming: ShortString,
+    /// The exchange that the payment centre's events go to.
+    pub(super) outcomes: ShortString,
+    /// The exchange before the rungs.
+    pub(super) delay: ShortString,
+    /// The exchange behind the rungs.
+    pub(super) returning: ShortString,
+    /// The exchange before the poison queue.
+    pub(super) dead: ShortString,
+    /// The queue that gateways compete for.
+    pub(super) work: ShortString,
+    /// Where unreadable and abandoned messages end.
+    pub(super) poison: ShortString,
+    /// The sources, each with its queue.
+    pub(super) sources: Vec<(ShortString, Source)>,
+    rungs: Rungs,
+    prefix: String,
+}
+
+/// Where a message is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+}
+
+impl Topology {
+    /// For settings that have been checked.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let prefix = &settings.prefix;
+        let name = |suffix: &str| ShortString::from(format!("{prefix}.{suffix}"));
+        let queue = |source: &Source| name(&format!("source.{}.{}", source.exchange, source.routing_key));
+        Self {
+            incoming: name("in"),
+            outcomes: name("outcomes"),
+            delay: name("delay"),
+            returning: name("return"),
+            dead: name("dead"),
+            work: name("work"),
+            poison: name("poison"),
+            sources: settings.sources.iter().map(|source| (queue(source), source.clone())).collect(),
+            rungs: Rungs::new(&settings.rung_delays),
+            prefix: prefix.clone(),
+        }
+    }
+
+    /// Where a message waits that is due then: on a rung, or at once behind the rungs if it is all but due.
+    pub(super) fn waiting_place(&self, due: Moment, now: Moment) -> Address {
+        let (exchange, rung) = match self.rungs.pick(due, now) {
+            Some(rung) => (&self.delay, rung),
+            None => (&self.returning, 0),
+        };
+        Address { exchange: exchange.clone(), routing_key: format!("rung.{rung}.work").into() }
+    }
+
+    /// Declares everything. What is there already, with the same arguments, stays as it is.
+    pub(super) async fn declare(&self, connection: &Connection) -> lapin::Result<()> {
+        let channel = connection.create_channel().await?;
+        for exchange in [&self.incoming, &self.outcomes, &self.delay, &self.returning, &self.dead] {
+            declare_exchange(&channel, exchange, false).await?;
+        }
+        // A rung never comes before the way behind it: what expires in it must always find the work queue.
+        self.declare_queue(&channel, &self.poison, &[]).await?;
+        bind(&channel, &self.poison, &self.dead, "#").await?;
+        self.declare_queue(&channel, &self.work, &self.dead_lettered_to(&self.dead)).await?;
+        bind(&channel, &self.work, &self.returning, "*.*.work").await?;
+        for rung in self.rungs.milliseconds() {
+            let queue = ShortString::from(format!("{}.rung.{rung}", self.prefix));
+            let mut arguments = self.dead_lettered_to(&self.returning);
+            arguments
+                .push(("x-message-ttl", AMQPValue::LongLongInt(i64::try_from(*rung).unwrap_or(i64::MAX))));
+            self.declare_queue(&channel, &queue, &arguments).await?;
+            bind(&channel, &queue, &self.delay, &format!("rung.{rung}.#")).await?;
+        }
+        // Producers find their way last: what they publish is never taken before it can be parked.
+        bind(&channel, &self.work, &self.incoming, "#").await?;
+        for (queue, source) in &self.sources {
+            let exchange = ShortString::from(source.exchange.as_str());
+            ensure_exchange(connection, &exchange).await?;
+            self.declare_queue(&channel, queue, &self.dead_lettered_to(&self.dead)).await?;
+            bind(&channel, queue, &exchange, &source.routing_key).await?;
+        }
+        channel.close(200, "OK".into()).await
+    }
+
+    fn dead_lettered_to(&self, exchange: &ShortString) -> Vec<(&'static str, AMQPValue)> {
+        vec![
+            ("x-dead-letter-exchange", text(exchange.as_str())),
+            ("x-dead-letter-strategy", text("at-least-once")),
+        ]
+    }
+
+    async fn declare_queue(
+        &self,
+        channel: &Channel,
+        queue: &ShortString,
+        more: &[(&'static str, AMQPValue)],
+    ) -> lapin::Result<()> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        // At-least-once dead-lettering needs it, and for the others it is right as well: refuse, never drop.
+        arguments.insert("x-overflow".into(), text("reject-publish"));
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+        for (name, value) in more {
+            arguments.insert((*name).into(), value.clone());
+        }
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.clone(), durable, arguments).await?;
+        Ok(())
+    }
+}
+
+/// The address of an outcome event.
+pub(super) fn outcome_address(topology: &Topology, routing_key: String) -> Address {
+    // An outcome's name and a merchant's are both short.
+    Address { exchange: topology.outcomes.clone(), routing_key: routing_key.into() }
+}
+
+/// A notification's id as an AMQP message id.
+pub(super) fn message_id(id: &NotificationId) -> ShortString {
+    id.as_str().into()
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+async fn bind(
+    channel: &Channel,
+    queue: &ShortString,
+    exchange: &ShortString,
+    routing_key: &str,
+) -> lapin::Result<()> {
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(queue.clone(), exchange.clone(), routing_key.into(), options, FieldTable::default())
+        .await
+}
+
+async fn declare_exchange(channel: &Channel, exchange: &ShortString, passive: bool) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, options, FieldTable::default()).await
+}
+
+/// Somebody else's exchange: it is bound to as it is, whatever its kind, and declared only if it is not there.
+async fn ensure_exchange(connection: &Connection, exchange: &ShortString) -> lapin::Result<()> {
+    const NOT_FOUND: u16 = 404;
+    // A refused declaration closes its channel, so each has one of its own.
+    let channel = connection.create_channel().await?;
+    match declare_exchange(&channel, exchange, true).await {
+        Ok(()) => channel.close(200, "OK".into()).await,
+        Err(error) if matches!(error.kind(), ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND) =>
+        {
+            let channel = connection.create_channel().await?;
+            declare_exchange(&channel, exchange, false).await?;
+            channel.close(200, "OK".into()).await
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,178 @@
+//! What is RabbitMQ's alone: rungs in real time, hands that delete queues, a node that goes and comes back.
+
+#![allow(missing_docs)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use lapin::BasicProperties;
+use paynotify::broker::amqp::Settings;
+use paynotify::broker::{Broker, BrokerError, Content, Source, SourceFormat};
+use paynotify::domain::{AttemptNumber, headers};
+use support::amqp::{AmqpProbe, header, settings, until};
+use support::conformance::{Fixture, Probe, assert_on_time, envelope, now};
+
+async fn fixture(settings: Settings) -> Fixture {
+    Fixture::new(Box::new(AmqpProbe::start(settings).await)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_seconds_are_three_seconds_beside_thirty() {
+    let probe = AmqpProbe::start(settings()).await;
+    let outside = probe.outside.clone();
+    let fixture = Fixture::new(Box::new(probe)).await;
+    for (id, wait) in [("long", 30_000), ("between", 3_700), ("short", 3_000)] {
+        fixture.publish(&envelope(id)).await;
+        let (mut came, delivery) = fixture.take_readable().await;
+        came.progress.attempt = came.progress.attempt.next();
+        came.progress.due = now().after(Duration::from_millis(wait));
+        delivery.receipt.park(&came).await.expect("parked");
+    }
+    for id in ["short", "between"] {
+        let (came, delivery, at) = fixture.take_due().await;
+        assert_eq!(came.notification.id().as_str(), id);
+        assert_on_time(&came, at);
+        fixture.finish(&came, delivery).await;
+    }
+    assert_eq!(outside.count("rung.30000").await, 1);
+    outside.drain("rung.30000").await;
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_for_another_merchant_is_poisoned_whole_with_its_way() {
+    let probe = AmqpProbe::start(settings()).await;
+    let body = envelope("n1").notification.raw;
+    probe.outside.publish(&probe.name("in"), "other", &body, BasicProperties::default()).await;
+    let delivery = probe.broker().next().await.expect("it comes");
+    let Content::Unreadable(reason) = &delivery.content else { panic!("it was taken for m's") };
+    let reason = reason.to_string();
+    delivery.receipt.poison(&reason, None).await.expect("poisoned");
+    let [message] = probe.outside.drain("poison").await.try_into().expect("one");
+    assert_eq!(message.data, body);
+    assert_eq!(header(&message.properties, headers::POISON_REASON), Some(reason));
+    assert_eq!(header(&message.properties, "paynotify-poison-routing-key").as_deref(), Some("other"));
+    assert_eq!(header(&message.properties, "paynotify-poison-exchange"), Some(probe.name("in")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_legacy_producer_is_heard() {
+    let settings = settings();
+    let exchange = format!("{}.notifyExchange", settings.prefix);
+    let source = Source {
+        exchange: exchange.clone(),
+        routing_key: "AliPaynotify".to_owned(),
+        merchant: "shop".parse().expect("valid"),
+        format: SourceFormat::Url,
+    };
+    let probe = AmqpProbe::start(Settings { sources: vec![source], ..settings }).await;
+    let outside = probe.outside.clone();
+    let url = b"http://127.0.0.1:9/n?out_trade_no=o1&trade_no=p1";
+    outside.publish(&exchange, "AliPaynotify", url, BasicProperties::default()).await;
+    let fixture = Fixture::new(Box::new(probe)).await;
+    let (came, delivery) = fixture.take_readable().await;
+    assert_eq!(came.notification.merchant().as_str(), "shop");
+    assert_eq!(came.notification.record.merchant_order_id.as_deref(), Some("o1"));
+    fixture.finish(&came, delivery).await;
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rung_that_is_missing_loses_nothing() {
+    let probe = AmqpProbe::start(settings()).await;
+    let outside = probe.outside.clone();
+    let fixture = Fixture::new(Box::new(probe)).await;
+    outside.delete("rung.3000").await;
+    fixture.publish(&envelope("n1")).await;
+    let (mut came, delivery) = fixture.take_readable().await;
+    came.progress.attempt = came.progress.attempt.next();
+    came.progress.due = now().after(Duration::from_secs(3));
+    let began = Instant::now();
+    let refused = delivery.receipt.park(&came).await;
+    assert!(matches!(refused, Err(BrokerError::Refused(_))), "{refused:?}");
+    let (again, delivery) = fixture.take_readable().await;
+    assert!(began.elapsed() > Duration::from_millis(900), "it rests first");
+    assert_eq!(again.progress.attempt, AttemptNumber::FIRST);
+    fixture.finish(&again, delivery).await;
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_goes_and_comes_back_is_used_again() {
+    let mut node = tokio::task::block_in_place(|| xtask::rabbitmq::Node::start().expect("a node"));
+    let settings =
+        Settings { url: node.amqp_url(), confirm_timeout: Duration::from_secs(3), ..settings_without_node() };
+    let fixture = fixture(settings).await;
+    for id in ["n1", "n2"] {
+        fixture.publish(&envelope(id)).await;
+    }
+    let (_, held) = fixture.take_readable().await;
+    tokio::task::block_in_place(|| node.kill_hard().expect("killed"));
+    let broker = fixture.broker();
+    until("it is seen to be away", async || broker.ready().is_err()).await;
+    let refused = broker.publish(&envelope("n3")).await;
+    assert!(matches!(refused, Err(BrokerError::Away(_))), "{refused:?}");
+    tokio::task::block_in_place(|| node.restart().expect("restarted"));
+    for _ in 0..2 {
+        let (came, delivery) = fixture.take_readable().await;
+        delivery.receipt.poison(came.notification.id().as_str(), None).await.expect("settled");
+    }
+    held.receipt.hand_back().await;
+    fixture.nothing_comes().await;
+}
+
+fn settings_without_node() -> Settings {
+    Settings { prefix: support::amqp::prefix(), ..Settings::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure() {
+    let probe = AmqpProbe::start(settings()).await;
+    let broker = probe.broker();
+    let began = Instant::now();
+    let each = (0..256).map(|worker| {
+        let broker = broker.clone();
+        async move {
+            for number in 0..80 {
+                broker.publish(&envelope(&format!("n-{worker}-{number}"))).await.expect("published");
+            }
+        }
+    });
+    futures_util::future::join_all(each).await;
+    println!("{:.0} publishes with confirms per second", 256.0 * 80.0 / began.elapsed().as_secs_f64());
+    probe.outside.delete("work").await;
+    let probe = AmqpProbe::start(Settings { prefetch: 512, ..settings() }).await;
+    let broker = probe.broker();
+    let mut late = Vec::new();
+    let mut kept = Vec::new();
+    let feed = async {
+        for number in 0..300 {
+            let mut envelope = envelope(&format!("p-{number}"));
+            envelope.progress.due = now().after(Duration::from_secs(3));
+            broker.publish(&envelope).await.expect("published");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let take = async {
+        while late.len() < 300 {
+            let delivery = broker.next().await.expect("it comes");
+            let came = support::conformance::readable(&delivery);
+            // Kept, because a dropped one would come again and be counted twice.
+            late.push(now().unix_milliseconds() - came.progress.due.unix_milliseconds());
+            kept.push(delivery);
+        }
+    };
+    tokio::select! {
+        ((), ()) = async { tokio::join!(feed, take) } => {}
+        () = tokio::time::sleep(Duration::from_secs(60)) => {}
+    }
+    late.sort_unstable();
+    println!(
+        "lateness in ms: {} of 300, p50 {} p99 {}",
+        late.len(),
+        late[late.len() / 2],
+        late[late.len() * 99 / 100]
+    );
+}
