@@ -2,17 +2,14 @@
 
 #![allow(missing_docs)]
 
-#[path = "support/call.rs"]
-mod call;
-#[path = "support/guest.rs"]
-mod guest;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use call::{attempt, endpoint, notification, reply};
-use guest::Guest;
 use paynotify::domain::{Request, Verdict};
 use paynotify::plugin::{CallError, Fault, Host, Plugin, Settings};
+use support::call::{attempt, endpoint, notification, reply};
+use support::guest::{self, Guest};
 
 const GOOD: Guest = Guest::WELL_BEHAVED;
 const LOOP: &str = "(loop $forever (br $forever)) (unreachable)";

@@ -36,7 +36,7 @@ macro_rules! on_both_brokers {
         mod over_rabbitmq {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                let rabbit = super::Rabbit::any();
+                let rabbit = super::Rabbit::start().await;
                 super::$case(rabbit.store()).await;
             })*
         }
@@ -278,7 +278,7 @@ async fn a_retry_after_lengthens_the_wait(store: Store) {
 /// the longer one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_default_ladder_keeps_its_times_on_rabbitmq() {
-    let rabbit = Rabbit::any();
+    let rabbit = Rabbit::start().await;
     let scripts = [("first", refusals(2)), ("second", refusals(1))];
     let merchant = StubMerchant::start(by_order(order, scripts)).await;
     let mut gateway = Gateway::new(rabbit.store(), "");
@@ -309,43 +309,44 @@ async fn the_default_ladder_keeps_its_times_on_rabbitmq() {
 /// A producer in another language, and the payment centre: everything over AMQP alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_come_in_and_outcomes_go_out_over_rabbitmq() {
-    let rabbit = Rabbit::any();
+    let mut rabbit = Rabbit::start().await;
     let scripts = [("confirmed", refusals(1)), ("exhausted", vec![Answer::Refuse])];
     let merchant = StubMerchant::start(by_order(order, scripts)).await;
     let mut gateway = Gateway::new(rabbit.store(), "");
     gateway.merchant("shop", &merchant.url("/"), r#"ladder = ["200ms", "300ms"]"#);
     gateway.start();
     gateway.ready().await;
-    let client = rabbit.client().await;
-    let mut outcomes = client.outcomes().await;
-    client.send(&record("n1", "shop", "confirmed")).await;
-    let (key, event) = outcomes.next().await;
+    rabbit.outside.collect_outcomes().await;
+    rabbit.send(&record("n1", "shop", "confirmed")).await;
+    let (key, event) = rabbit.next_event().await;
     assert_eq!(key, "confirmed.shop");
     assert_eq!(event["schema"], "payment-outcome/1");
     assert_eq!((&event["notification_id"], &event["attempts"]), (&json!("n1"), &json!(2)));
     assert_eq!(event["merchant_order_id"], "confirmed");
-    client.send(&record("n2", "shop", "exhausted")).await;
-    let (key, event) = outcomes.next().await;
+    rabbit.send(&record("n2", "shop", "exhausted")).await;
+    let (key, event) = rabbit.next_event().await;
     assert_eq!(key, "exhausted.shop");
     assert_eq!((&event["notification_id"], &event["attempts"]), (&json!("n2"), &json!(3)));
     // Unreadable, and for a merchant other than the routing key says: whole into the poison queue.
-    client.publish(&format!("{}.in", rabbit.prefix), "shop", b"\xff no record").await;
-    let (body, reason) = client.poisoned("paynotify-poison-reason").await;
+    let intake = rabbit.outside.name("in");
+    rabbit.publish(&intake, "shop", b"\xff no record").await;
+    let (body, reason) = rabbit.next_poisoned().await;
     assert_eq!(body, b"\xff no record");
     assert!(reason.contains("no payment result"), "{reason}");
     let other = record("n3", "other", "o").to_string();
-    client.publish(&format!("{}.in", rabbit.prefix), "shop", other.as_bytes()).await;
-    let (body, _) = client.poisoned("paynotify-poison-reason").await;
+    rabbit.publish(&intake, "shop", other.as_bytes()).await;
+    let (body, _) = rabbit.next_poisoned().await;
     assert_eq!(body, other.as_bytes());
-    outcomes.none_left().await;
-    assert_eq!(client.in_work().await, 0);
     assert!(gateway.stop().success());
+    assert_eq!(rabbit.outside.waiting().await, 0);
+    assert_eq!(rabbit.outside.count("test-outcomes").await, 0, "an event too many");
+    assert_eq!(merchant.requests().len(), 5);
 }
 
 /// The original producers publish a bare URL; the merchant gets the request that the original consumer would have sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_legacy_producers_message_is_delivered_unchanged() {
-    let rabbit = Rabbit::any();
+    let mut rabbit = Rabbit::start().await;
     let merchant = StubMerchant::start(in_turn(refusals(1))).await;
     let exchange = format!("{}.notifyExchange", rabbit.prefix);
     let source = format!(
@@ -355,17 +356,16 @@ async fn a_legacy_producers_message_is_delivered_unchanged() {
     gateway.merchant("shop", &merchant.url("/notify"), r#"ladder = ["200ms"]"#);
     gateway.start();
     gateway.ready().await;
-    let client = rabbit.client().await;
     let path = "/notify?is_success=T&notify_id=RqPn%252Fv&notify_time=2026-11-22+16%3A00%3A00&notify_type=trade_status_sync\
         &out_trade_no=o-1&total_fee=0.01&trade_no=t-1&trade_status=TRADE_SUCCESS";
-    client.publish(&exchange, "AliPaynotify", merchant.url(path).as_bytes()).await;
+    rabbit.publish(&exchange, "AliPaynotify", merchant.url(path).as_bytes()).await;
     let received = merchant.wait_for(2, SOON).await;
     for request in &received {
         assert_eq!((&request.method, request.path_and_query.as_str()), (&Method::POST, path));
         assert!(request.body.is_empty());
     }
-    client.publish(&exchange, "AliPaynotify", b"no URL").await;
-    let (body, reason) = client.poisoned("paynotify-poison-reason").await;
+    rabbit.publish(&exchange, "AliPaynotify", b"no URL").await;
+    let (body, reason) = rabbit.next_poisoned().await;
     assert_eq!(body, b"no URL");
     assert!(reason.contains("URL"), "{reason}");
     assert_eq!(merchant.requests().len(), 2);

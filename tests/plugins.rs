@@ -2,21 +2,18 @@
 
 #![allow(missing_docs)]
 
-#[path = "support/call.rs"]
-mod call;
-#[path = "support/guest.rs"]
-mod guest;
+mod support;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use call::{attempt, endpoint, notification, reply};
-use guest::Guest;
 use http::{HeaderMap, HeaderValue};
 use paynotify::domain::{Notification, Verdict};
 use paynotify::plugin::{
     Algorithm, CallError, Endpoint, Fault, Host, Key, Keys, Plugin, Registry, Secret, Settings, SettingsError,
 };
+use support::call::{attempt, endpoint, notification, reply};
+use support::guest::Guest;
 use wit_parser::{Docs, Resolve, Stability, TypeDefKind};
 
 const GOOD: Guest = Guest::WELL_BEHAVED;

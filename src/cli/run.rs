@@ -26,9 +26,10 @@ pub(super) async fn run(file: &Path) -> Result<(), Failure> {
 
 /// Logs go to standard error; standard output stays free.
 fn start_log(config: &Config) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&config.log_level))
-        .with_writer(std::io::stderr);
+    // lapin would log a returned message whole, payment data and all; what happens to it the broker module tells.
+    let filter = format!("{},lapin=off", config.log_level);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

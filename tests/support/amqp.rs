@@ -194,7 +194,7 @@ impl Outside {
     }
 
     /// Has the payment centre's events kept from now on.
-    async fn collect_outcomes(&self) {
+    pub async fn collect_outcomes(&self) {
         let channel = self.channel().await;
         let queue = self.name("test-outcomes");
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -252,7 +252,7 @@ impl Outside {
         deleted.expect("deleted");
     }
 
-    async fn clean_up(&self) {
+    pub async fn clean_up(&self) {
         let Ok(channel) = self.connection.create_channel().await else { return };
         let rungs = self.rungs.iter().map(|rung| format!("rung.{rung}"));
         let queues = ["work", "poison", "test-outcomes"].map(str::to_owned);
@@ -268,8 +268,6 @@ impl Outside {
 
 /// A header's text.
 pub fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().as_ref()?.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        _ => None,
-    }
+    let text = properties.headers().as_ref()?.inner().get(name)?.as_long_string()?;
+    Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
 }

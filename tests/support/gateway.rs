@@ -12,17 +12,17 @@ use paynotify::http::{Client, Settings, TlsRoots};
 use serde_json::Value;
 
 /// How long a test waits for something that should come soon. Generous, because machines are busy.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// Where a gateway under test keeps its notifications.
 #[derive(Clone, Debug)]
-pub(crate) enum Store {
+pub enum Store {
     Embedded,
     Amqp { url: String, prefix: String },
 }
 
 /// A gateway's folder, from which it can be started again and again.
-pub(crate) struct Gateway {
+pub struct Gateway {
     folder: tempfile::TempDir,
     store: Store,
     process: Option<Child>,
@@ -32,12 +32,12 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// A folder with the plugin `plain` in it and no merchant yet. `more` is added to the gateway's file.
-    pub(crate) fn new(store: Store, more: &str) -> Self {
+    pub fn new(store: Store, more: &str) -> Self {
         Self::with_api(store, "", more)
     }
 
     /// The same, with keys of its API's table.
-    pub(crate) fn with_api(store: Store, api: &str, more: &str) -> Self {
+    pub fn with_api(store: Store, api: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["plugins", "merchants"] {
             fs::create_dir(folder.path().join(name)).expect(name);
@@ -58,16 +58,16 @@ impl Gateway {
         Self { folder, store, process: None, address: String::new(), client }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         &self.store
     }
 
     /// Writes a merchant's file. It counts from the next start on.
-    pub(crate) fn merchant(&self, id: &str, url: &str, more: &str) {
+    pub fn merchant(&self, id: &str, url: &str, more: &str) {
         let text = format!("url = \"{url}\"\nplugin = \"plain\"\n{more}\n");
         fs::write(self.folder.path().join(format!("merchants/{id}.toml")), text).expect("written");
     }
@@ -79,7 +79,7 @@ impl Gateway {
     }
 
     /// Starts the program and waits until it says where it listens.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         assert!(self.process.is_none(), "it runs already");
         let log = fs::File::create(self.log_file()).expect("a log");
         let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
@@ -103,20 +103,20 @@ impl Gateway {
     }
 
     /// Runs the program where it is expected to end by itself: its status and what it says.
-    pub(crate) fn run_to_its_end(&self) -> (ExitStatus, String) {
+    pub fn run_to_its_end(&self) -> (ExitStatus, String) {
         let output = self.command().stdin(Stdio::null()).output().expect("run");
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Ends the program without warning.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("killed");
         process.wait().expect("waited for");
     }
 
     /// Asks the program to end, and waits until it has.
-    pub(crate) fn stop(&mut self) -> ExitStatus {
+    pub fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
         let id = process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
@@ -134,11 +134,11 @@ impl Gateway {
     }
 
     /// The API's address, for the program's other commands.
-    pub(crate) fn api(&self) -> String {
+    pub fn api(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> (u16, Value) {
+    pub async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> (u16, Value) {
         let uri = format!("http://{}{path}", self.address).parse().expect("a URL");
         let request = Request { method, uri, headers: HeaderMap::new(), body: body.into() };
         let reply = self.client.send(request).await.expect("an answer");
@@ -147,7 +147,7 @@ impl Gateway {
     }
 
     /// Waits until the gateway can take notifications.
-    pub(crate) async fn ready(&self) {
+    pub async fn ready(&self) {
         let deadline = Instant::now() + SOON;
         while self.ask(Method::GET, "/readyz", "").await.0 != 200 {
             assert!(Instant::now() < deadline, "it is not ready: {}", self.log());
@@ -156,13 +156,13 @@ impl Gateway {
     }
 
     /// Hands in a payment result, which must be accepted.
-    pub(crate) async fn send(&self, record: &Value) {
+    pub async fn send(&self, record: &Value) {
         let answer = self.ask(Method::POST, "/v1/notifications", record.to_string()).await;
         assert_eq!(answer.0, 202, "{answer:?}");
     }
 
     /// The story of a notification once it is in that state.
-    pub(crate) async fn wait_for_state(&self, id: &str, state: &str, within: Duration) -> Value {
+    pub async fn wait_for_state(&self, id: &str, state: &str, within: Duration) -> Value {
         let deadline = Instant::now() + within;
         loop {
             let (status, story) = self.ask(Method::GET, &format!("/v1/notifications/{id}"), "").await;
@@ -178,11 +178,11 @@ impl Gateway {
         self.folder.path().join("log")
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    pub(crate) fn log_lines(&self) -> Vec<Value> {
+    pub fn log_lines(&self) -> Vec<Value> {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }
@@ -200,7 +200,7 @@ impl Drop for Gateway {
 }
 
 /// A payment result of ten yuan for a merchant's order.
-pub(crate) fn record(id: &str, merchant: &str, order: &str) -> Value {
+pub fn record(id: &str, merchant: &str, order: &str) -> Value {
     serde_json::json!({
         "schema": "payment-result/1",
         "notification_id": id,

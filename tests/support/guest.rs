@@ -105,6 +105,6 @@ fn encode(resolve: &mut Resolve, source: &str, module: &mut Vec<u8>) -> Vec<u8> 
     ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .expect("the module is one of the world")
 }

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 /// What the merchant does with a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// 200 with the body `success`.
     Confirm,
     /// 200 with the body `fail`.
@@ -49,23 +49,23 @@ pub(crate) enum Answer {
 
 /// A request as it came, and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
-    pub(crate) method: http::Method,
+pub struct Received {
+    pub method: http::Method,
     /// Byte for byte as on the wire.
-    pub(crate) path_and_query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub path_and_query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
     /// When its last byte had come, for measuring how long something took.
-    pub(crate) at: Instant,
+    pub at: Instant,
     /// The same by the wall clock, for comparing with recorded moments.
-    pub(crate) moment: Moment,
+    pub moment: Moment,
     /// Which of the merchant's connections it came over, counted from 0.
-    pub(crate) connection: usize,
+    pub connection: usize,
 }
 
 impl Received {
     /// The first value of a query field, decoded.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
+    pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.path_and_query.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
             .find(|(field, _)| field == name)
@@ -74,23 +74,23 @@ impl Received {
 }
 
 /// Decides what becomes of a request.
-pub(crate) trait Script: FnMut(&Received) -> Answer + Send + 'static {}
+pub trait Script: FnMut(&Received) -> Answer + Send + 'static {}
 impl<F: FnMut(&Received) -> Answer + Send + 'static> Script for F {}
 
 /// The same answer to everything.
-pub(crate) fn always(answer: Answer) -> impl Script {
+pub fn always(answer: Answer) -> impl Script {
     move |_: &Received| answer.clone()
 }
 
 /// One answer after the other to whatever comes; the last one for ever.
-pub(crate) fn in_turn(answers: impl Into<Vec<Answer>>) -> impl Script {
+pub fn in_turn(answers: impl Into<Vec<Answer>>) -> impl Script {
     let mut turns = Turns::new(answers.into());
     move |_: &Received| turns.next()
 }
 
 /// To each order answers of its own, one after the other and the last one for ever. `order_of` finds the order in a
 /// request; a request for an order that has no answers is confirmed.
-pub(crate) fn by_order<O, A>(
+pub fn by_order<O, A>(
     order_of: impl Fn(&Received) -> Option<String> + Send + 'static,
     answers: impl IntoIterator<Item = (O, A)>,
 ) -> impl Script
@@ -124,7 +124,7 @@ impl Turns {
 }
 
 /// See the module.
-pub(crate) struct StubMerchant {
+pub struct StubMerchant {
     address: SocketAddr,
     ledger: Arc<Ledger>,
     server: JoinHandle<()>,
@@ -139,12 +139,12 @@ struct Ledger {
 
 impl StubMerchant {
     /// Starts on a free loopback port.
-    pub(crate) async fn start(script: impl Script) -> Self {
+    pub async fn start(script: impl Script) -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
     }
 
     /// Starts at a given address: for a merchant that was away and comes back.
-    pub(crate) async fn start_at(address: SocketAddr, script: impl Script) -> Self {
+    pub async fn start_at(address: SocketAddr, script: impl Script) -> Self {
         let listener = TcpListener::bind(address).await.expect("the address is free");
         let address = listener.local_addr().expect("a bound listener has an address");
         let ledger = Arc::new(Ledger {
@@ -156,32 +156,32 @@ impl StubMerchant {
         Self { address, ledger, server }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// An absolute URL at this merchant.
-    pub(crate) fn url(&self, path_and_query: &str) -> String {
+    pub fn url(&self, path_and_query: &str) -> String {
         format!("http://{}{path_and_query}", self.address)
     }
 
     /// Everything received so far, in the order of arrival.
-    pub(crate) fn requests(&self) -> Vec<Received> {
+    pub fn requests(&self) -> Vec<Received> {
         self.ledger.received.borrow().clone()
     }
 
     /// How many connections were opened so far.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.ledger.connections.load(Ordering::Relaxed)
     }
 
     /// Waits until at least so many requests have come, and gives all that have; fails the test after `within`.
-    pub(crate) async fn wait_for(&self, count: usize, within: Duration) -> Vec<Received> {
+    pub async fn wait_for(&self, count: usize, within: Duration) -> Vec<Received> {
         self.wait_until(within, |received| received.len() >= count).await
     }
 
     /// Waits until what has come satisfies a condition; fails the test after `within`.
-    pub(crate) async fn wait_until(
+    pub async fn wait_until(
         &self,
         within: Duration,
         condition: impl Fn(&[Received]) -> bool,
@@ -195,7 +195,7 @@ impl StubMerchant {
     }
 
     /// Follows another script from the next request on.
-    pub(crate) fn follow(&self, script: impl Script) {
+    pub fn follow(&self, script: impl Script) {
         *self.ledger.script.lock().expect("no script panics") = Box::new(script);
     }
 }

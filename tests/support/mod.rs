@@ -3,8 +3,10 @@
 #![allow(dead_code, missing_docs, unreachable_pub, unused_imports, unused_macros)]
 
 pub mod amqp;
+pub mod call;
 pub mod conformance;
 pub mod conformance_cases;
-pub(crate) mod gateway;
-pub(crate) mod merchant;
-pub(crate) mod rabbit;
+pub mod gateway;
+pub mod guest;
+pub mod merchant;
+pub mod rabbit;

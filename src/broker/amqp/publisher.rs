@@ -51,7 +51,9 @@ pub(super) struct Publisher {
 /// What became of one message of a batch.
 enum Answer {
     Confirmed,
-    Refused(String),
+    /// It came back: no queue is bound where it went.
+    Unroutable(String),
+    Refused,
 }
 
 impl Publisher {
@@ -72,7 +74,17 @@ impl Publisher {
             let (messages, replies): (Vec<_>, Vec<_>) =
                 jobs.drain(..).map(|Job { message, reply }| (message, reply)).unzip();
             match self.publish(messages).await {
-                Ok(answers) => tell(replies, answers),
+                Ok(answers) => {
+                    let missing = answers.iter().any(|answer| matches!(answer, Answer::Unroutable(_)));
+                    tell(replies, answers);
+                    if missing {
+                        // Only a new generation declares the queues again; until then every attempt would be made
+                        // once more, because its successor has nowhere to wait.
+                        let reason = "a queue is missing: the topology is declared again";
+                        generation.end_because(reason);
+                        return self.dismiss(reason);
+                    }
+                }
                 Err(Failure { error, reason }) => {
                     generation.end_because(reason.clone());
                     for reply in replies {
@@ -140,9 +152,9 @@ fn sort_out(first: u64, confirmations: Vec<Confirmation>) -> Result<Vec<Answer>,
         }
     }
     let answers = (first..).zip(acknowledged).map(|(number, ack)| match returned.remove(&Some(number)) {
-        Some(why) => Answer::Refused(format!("no queue takes the message ({why}); is one missing?")),
+        Some(why) => Answer::Unroutable(why),
         None if ack => Answer::Confirmed,
-        None => Answer::Refused("a queue did not take the message; is one full?".to_owned()),
+        None => Answer::Refused,
     });
     let answers = answers.collect();
     if returned.is_empty() {
@@ -160,7 +172,12 @@ fn tell(replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>, answers: Ve
     for (reply, answer) in replies.into_iter().zip(answers) {
         let _caller_is_gone = reply.send(match answer {
             Answer::Confirmed => Ok(Settled { _made_here_alone: () }),
-            Answer::Refused(why) => Err(BrokerError::Refused(why)),
+            Answer::Unroutable(why) => {
+                Err(BrokerError::Refused(format!("no queue takes the message ({why}): one is missing")))
+            }
+            Answer::Refused => {
+                Err(BrokerError::Refused("a queue did not take the message; is one full?".to_owned()))
+            }
         });
     }
 }
