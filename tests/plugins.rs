@@ -230,20 +230,23 @@ fn the_contract_parses_and_every_item_is_documented() {
         let interface = &resolve.interfaces[*id];
         check(name.clone(), &interface.docs, Some(&interface.stability));
         for (function, item) in &interface.functions {
-            // `@since` of an interface holds for its functions.
-            check(format!("{name}.{function}"), &item.docs, None);
+            check(format!("{name}.{function}"), &item.docs, Some(&item.stability));
         }
         for (type_name, id) in &interface.types {
             let item = &resolve.types[*id];
             let name = format!("{name}.{type_name}");
-            let members: Vec<_> = match &item.kind {
-                TypeDefKind::Record(it) => it.fields.iter().map(|it| (&it.name, &it.docs)).collect(),
-                TypeDefKind::Variant(it) => it.cases.iter().map(|it| (&it.name, &it.docs)).collect(),
-                TypeDefKind::Enum(it) => it.cases.iter().map(|it| (&it.name, &it.docs)).collect(),
-                // A type of another interface's, taken over by `use`.
-                TypeDefKind::Type(wit_parser::Type::Id(_)) => continue,
-                _ => Vec::new(),
-            };
+            // A type of another interface's, taken over by `use`.
+            if matches!(item.kind, TypeDefKind::Type(wit_parser::Type::Id(_))) {
+                continue;
+            }
+            let mut members: Vec<(&String, &Docs)> = Vec::new();
+            if let TypeDefKind::Record(it) = &item.kind {
+                members.extend(it.fields.iter().map(|it| (&it.name, &it.docs)));
+            } else if let TypeDefKind::Variant(it) = &item.kind {
+                members.extend(it.cases.iter().map(|it| (&it.name, &it.docs)));
+            } else if let TypeDefKind::Enum(it) = &item.kind {
+                members.extend(it.cases.iter().map(|it| (&it.name, &it.docs)));
+            }
             check(name.clone(), &item.docs, Some(&item.stability));
             for (member, docs) in members {
                 check(format!("{name}.{member}"), docs, None);
@@ -259,7 +262,7 @@ fn the_contract_parses_and_every_item_is_documented() {
             };
             check(
                 "an interface of the world".to_owned(),
-                &Docs { contents: Some("-".to_owned()), ..Docs::default() },
+                &Docs { contents: Some("-".to_owned()) },
                 Some(stability),
             );
         }
