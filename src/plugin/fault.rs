@@ -167,15 +167,19 @@ pub(super) fn classify(error: &wasmtime::Error, circumstances: &Circumstances) -
     Fault::Trapped(text).into()
 }
 
-/// A guest's text, fit for a log: cut, and what is not printable escaped.
+/// A guest's text, fit for a log: what is not printable escaped, and cut to so many characters after that.
 pub(super) fn for_people(text: &str, longest: usize) -> String {
     let mut kept = String::new();
-    for (index, character) in text.trim().chars().enumerate() {
-        if index == longest {
+    let mut room = longest;
+    for character in text.trim().chars() {
+        let escaped = character.is_control() || is_invisible(character);
+        let length = if escaped { character.escape_default().count() } else { 1 };
+        if length > room {
             kept.push('…');
             break;
         }
-        if character.is_control() || is_invisible(character) {
+        room -= length;
+        if escaped {
             kept.extend(character.escape_default());
         } else {
             kept.push(character);
@@ -197,5 +201,6 @@ mod tests {
     fn guests_texts_are_cut_and_cannot_forge_lines() {
         assert_eq!(for_people(" a\nb\u{1b}[31m\u{202e}ü ", 50), "a\\nb\\u{1b}[31m\\u{202e}ü");
         assert_eq!(for_people(&"ü".repeat(9), 3), "üüü…");
+        assert_eq!(for_people(&"\u{7}".repeat(9), 11), "\\u{7}\\u{7}…");
     }
 }
