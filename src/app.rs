@@ -19,13 +19,13 @@ use crate::{http, plugin};
 
 /// Everything that can be wrong has been looked for: the plugins are loaded and know their merchants.
 pub struct Prepared {
+    /// The plugins that were refused, and why: wrong only for merchants that need them, and of those there are none.
+    pub refused: Vec<plugin::LoadError>,
     merchants: Merchants,
     host: plugin::Host,
 }
 
 /// Loads the plugins, and puts every merchant together with its own.
-///
-/// A plugin that is refused is reported in the log and is wrong only for the merchants that need it.
 ///
 /// # Errors
 /// Everything that is wrong, by file, line and key.
@@ -33,9 +33,6 @@ pub async fn prepare(config: &Config) -> Result<Prepared, Vec<Problem>> {
     let fail = |key: &str, problem: &dyn std::fmt::Display| vec![config.wrong(key, problem)];
     let host = plugin::Host::new(config.plugin.clone()).map_err(|error| fail("plugin", &error))?;
     let (registry, refused) = plugin::Registry::load_folder(&host, &config.plugins).await;
-    for error in &refused {
-        tracing::error!(%error, "a plugin is refused");
-    }
     let roots = http::TlsRoots::system().map_err(|error| fail("http", &error))?;
     let mut problems = Vec::new();
     let mut merchants = Merchants::new();
@@ -47,7 +44,12 @@ pub async fn prepare(config: &Config) -> Result<Prepared, Vec<Problem>> {
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(Prepared { merchants, host }) } else { Err(problems) }
+    if problems.is_empty() {
+        return Ok(Prepared { refused, merchants, host });
+    }
+    // A merchant without its plugin may be one whose plugin was refused: the reason belongs to the answer.
+    problems.extend(refused.iter().map(|error| config.wrong("plugins", error)));
+    Err(problems)
 }
 
 async fn ready_merchant(
@@ -65,13 +67,12 @@ async fn ready_merchant(
         .check_settings(&merchant.settings_json)
         .await
         .map_err(|error| merchant.wrong("settings", error))?;
+    check_keys(merchant, &plugin)?;
     let ladder = ladder(config, merchant, &plugin)?;
     let keys = merchant.keys.iter().map(|key| plugin::Key {
         role: key.role.clone(),
         name: key.name.clone(),
-        algorithm: match key.algorithm {
-            KeyAlgorithm::HmacSha256 => plugin::Algorithm::HmacSha256,
-        },
+        algorithm: algorithm(key.algorithm),
         secret: plugin::Secret::new(key.secret.0.clone().into_bytes()),
     });
     let endpoint = plugin::Endpoint {
@@ -83,11 +84,47 @@ async fn ready_merchant(
     let mut settings = config.http;
     let theirs = merchant.timeouts;
     settings.timeouts.connect = theirs.connect.unwrap_or(settings.timeouts.connect);
-    settings.timeouts.first_byte = theirs.first_byte.unwrap_or(settings.timeouts.first_byte);
+    // Who gives only the total means that the reply may take as long.
+    settings.timeouts.first_byte = theirs.first_byte.or(theirs.total).unwrap_or(settings.timeouts.first_byte);
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
     let client = http::Client::new(&settings, roots);
     let in_flight = merchant.in_flight.unwrap_or(config.in_flight_per_merchant);
     Ok(Merchant::new(plugin, endpoint, ladder, client, in_flight))
+}
+
+/// Holds the merchant's keys against what its plugin asks for.
+fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<(), Problem> {
+    let needs = &plugin.description().keys;
+    for key in &merchant.keys {
+        let Some(need) = needs.iter().find(|need| need.role == key.role) else {
+            let problem =
+                format!("plugin `{}` has no use for a key of the role `{}`", merchant.plugin, key.role);
+            return Err(merchant.wrong("keys", problem));
+        };
+        if !need.algorithms.contains(&algorithm(key.algorithm)) {
+            let problem =
+                format!("the role `{}` of plugin `{}` takes no such key", key.role, merchant.plugin);
+            return Err(merchant.wrong("keys", problem));
+        }
+    }
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role == need.role);
+    match needs.iter().find(lacks) {
+        Some(need) => {
+            let problem = format!(
+                "plugin `{}` needs a key of the role `{}`: {}",
+                merchant.plugin, need.role, need.summary
+            );
+            Err(merchant.wrong("keys", problem))
+        }
+        None => Ok(()),
+    }
+}
+
+fn algorithm(algorithm: KeyAlgorithm) -> plugin::Algorithm {
+    match algorithm {
+        KeyAlgorithm::HmacSha256 => plugin::Algorithm::HmacSha256,
+    }
 }
 
 fn ladder(config: &Config, merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<Ladder, Problem> {
@@ -117,7 +154,10 @@ fn ladder(config: &Config, merchant: &config::Merchant, plugin: &plugin::Plugin)
 /// # Errors
 /// Something could not be started, or ended by itself.
 pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Prepared { merchants, host } = prepared;
+    let Prepared { refused, merchants, host } = prepared;
+    for error in refused {
+        tracing::error!(%error, "a plugin is refused; no merchant needs it");
+    }
     create_private_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
@@ -126,7 +166,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
-    let api = Api { broker: Arc::clone(&broker), journal: Arc::clone(&journal) };
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal));
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let serve = axum::serve(listener, api.router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });

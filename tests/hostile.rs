@@ -61,7 +61,7 @@ async fn the_template_behaves() {
     let plugin = load(&host(), &GOOD).await;
     assert_eq!(plugin.description().name, "guest");
     let request = format(&plugin).await.expect("a request");
-    assert_eq!(request.uri, "https://shop.example:443/");
+    assert_eq!(request.uri, "https://shop.example/");
     assert_eq!(request.body, "hello");
     assert_eq!(judge(&plugin).await, Ok(Verdict::Confirmed { detail: None }));
     assert_eq!(plugin.check_settings("{}").await, Ok(()));
@@ -179,7 +179,7 @@ async fn results_that_break_the_contract_are_faults() {
         ),
         (
             "(i32.store (i32.const 4204) (i32.const 1200)) (i32.store (i32.const 4208) (i32.const 21))",
-            "the request is for https://evil.example:443, which is no origin of the merchant's file",
+            "the request is for https://evil.example, which is no origin of the merchant's file",
         ),
         (
             "(i32.store (i32.const 4196) (i32.const 16))",

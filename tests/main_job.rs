@@ -343,6 +343,29 @@ async fn results_come_in_and_outcomes_go_out_over_rabbitmq() {
     assert_eq!(merchant.requests().len(), 5);
 }
 
+/// A queue of the payment centre's that is full holds the event back; the merchant, who has confirmed, is left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_of_the_payment_centres_repeats_no_attempt() {
+    let mut rabbit = Rabbit::start().await;
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(rabbit.store(), "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    gateway.start();
+    gateway.ready().await;
+    rabbit.outside.collect_outcomes_up_to(Some(1)).await;
+    for id in ["n1", "n2"] {
+        gateway.send(&record(id, "shop", id)).await;
+        gateway.wait_for_state(id, "ended", SOON).await;
+    }
+    // Longer than a delivery that is handed back would rest.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(merchant.requests().len(), 2);
+    assert_eq!(rabbit.next_event().await.1["notification_id"], "n1");
+    assert_eq!(rabbit.next_event().await.1["notification_id"], "n2");
+    assert_eq!(merchant.requests().len(), 2);
+    assert!(gateway.stop().success());
+}
+
 /// The original producers publish a bare URL; the merchant gets the request that the original consumer would have sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_legacy_producers_message_is_delivered_unchanged() {

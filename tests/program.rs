@@ -75,6 +75,41 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
     check("[delivery]\nladder = []\n", "x = 1\n", &["`delivery.ladder`", "shop.toml:1"]);
 }
 
+/// A file that is no plugin does not keep the others from working, and `config check` says what it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_plugin_harms_nobody_else() {
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    fs::write(gateway.folder().join("plugins/broken.wasm"), b"no component").expect("written");
+    let file = gateway.folder().join("paynotify.toml").display().to_string();
+    let checked = paynotify(&["config", "check", "--config", &file]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(text(&checked.stderr).contains("broken.wasm"), "{}", text(&checked.stderr));
+    gateway.start();
+    gateway.ready().await;
+    gateway.send(&record("n1", "shop", "o1")).await;
+    gateway.wait_for_state("n1", "ended", SOON).await;
+    assert!(gateway.log().contains("broken.wasm"));
+    assert!(gateway.stop().success());
+}
+
+/// A full disk under the log ends neither the gateway nor an attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_harms_nothing() {
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    gateway.start_with_a_full_log();
+    gateway.ready().await;
+    for number in 0..5 {
+        gateway.send(&record(&format!("n{number}"), "shop", "o")).await;
+        gateway.wait_for_state(&format!("n{number}"), "ended", SOON).await;
+    }
+    assert_eq!(merchant.requests().len(), 5);
+    assert!(gateway.stop().success());
+}
+
 #[test]
 fn a_missing_file_and_a_wrong_usage_end_with_2() {
     for arguments in [&["run", "--config", "/no/such/file"][..], &["run", "--nonsense"], &["dance"], &[]] {
@@ -122,6 +157,11 @@ async fn the_api_takes_each_notification_once() {
         let (status, answer) = gateway.ask(Method::POST, "/v1/notifications", result.to_string()).await;
         assert_eq!((status, answer), (202, json!({"notification_id": "n1"})));
     }
+    let twin = record("twin", "shop", "o9");
+    let ask = || gateway.ask(Method::POST, "/v1/notifications", twin.to_string());
+    let answers = futures_util::future::join_all((0..8).map(|_| ask())).await;
+    assert!(answers.iter().all(|(status, _)| *status == 202), "{answers:?}");
+    gateway.wait_for_state("twin", "ended", SOON).await;
     let mut other = result.clone();
     other["amount"]["minor"] = json!(1);
     let (status, problem) = gateway.ask(Method::POST, "/v1/notifications", other.to_string()).await;
@@ -130,7 +170,7 @@ async fn the_api_takes_each_notification_once() {
     gateway.wait_for_state("n1", "ended", SOON).await;
     let (status, _) = gateway.ask(Method::POST, "/v1/notifications", result.to_string()).await;
     assert_eq!(status, 202, "the same again after its end is the same still");
-    assert_eq!(merchant.requests().len(), 1);
+    assert_eq!(merchant.requests().len(), 2, "one for n1, one for eight twins at once");
 
     let mut nameless = record("x", "shop", "o2");
     nameless.as_object_mut().expect("an object").remove("notification_id");
@@ -138,7 +178,7 @@ async fn the_api_takes_each_notification_once() {
     assert_eq!(status, 202);
     let id = answer["notification_id"].as_str().expect("an id").to_owned();
     gateway.wait_for_state(&id, "ended", SOON).await;
-    assert_eq!(merchant.requests().len(), 2);
+    assert_eq!(merchant.requests().len(), 3);
     assert!(gateway.stop().success());
 }
 

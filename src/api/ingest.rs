@@ -3,6 +3,8 @@
 //! The journal is told first and the broker second, so that a notification that reached the broker is always known,
 //! and asking again after any failure in between does the rest. The same notification twice gets the same answer.
 
+use std::hash::{BuildHasher, RandomState};
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,12 +14,36 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::problem::Problem;
 use super::{Api, unavailable};
 use crate::clock;
 use crate::domain::{Envelope, InvalidRecord, Notification, NotificationId};
 use crate::journal::Acceptance;
+
+/// Requests for one notification take turns, so that two at the same moment do not both find it new. Which turn it
+/// is follows from the id; a few others share it, and wait for a commit and a confirm at most.
+pub(super) struct Turns {
+    locks: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+/// How many requests can have their turn at once.
+const TURNS: usize = 1_024;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { locks: (0..TURNS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl Turns {
+    async fn wait_for(&self, id: &NotificationId) -> Option<MutexGuard<'_, ()>> {
+        let index = usize::try_from(self.hasher.hash_one(id) % TURNS as u64).ok()?;
+        Some(self.locks.get(index)?.lock().await)
+    }
+}
 
 pub(super) async fn ingest(
     State(api): State<Api>,
@@ -28,6 +54,7 @@ pub(super) async fn ingest(
     let notification = Notification::parse(with_id(body)).map_err(invalid)?;
     let envelope = Envelope::new(notification, clock::now());
     let id = envelope.notification.id();
+    let _turn = api.turns.wait_for(id).await;
     match api.journal.accept(&envelope).await.map_err(unavailable)? {
         Acceptance::AlreadyThere => Ok(accepted(id)),
         Acceptance::Conflict => Err(Problem::new(

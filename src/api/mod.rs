@@ -26,12 +26,19 @@ use problem::Problem;
 #[derive(Clone)]
 pub struct Api {
     /// Where notifications wait.
-    pub broker: Arc<dyn Broker>,
+    broker: Arc<dyn Broker>,
     /// What happened.
-    pub journal: Arc<dyn Journal>,
+    journal: Arc<dyn Journal>,
+    turns: Arc<ingest::Turns>,
 }
 
 impl Api {
+    /// An API upon these two.
+    #[must_use]
+    pub fn new(broker: Arc<dyn Broker>, journal: Arc<dyn Journal>) -> Self {
+        Self { broker, journal, turns: Arc::default() }
+    }
+
     /// The routes. A record may be `longest_body` bytes long.
     pub fn router(self, longest_body: usize) -> Router {
         Router::new()

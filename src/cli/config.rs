@@ -7,7 +7,10 @@ use crate::app::{self, Prepared};
 use crate::config::{Config, DEFAULT, Problem};
 
 pub(super) async fn check(file: &Path) -> Result<(), Failure> {
-    let (config, _) = prepared(file, |_| {}).await?;
+    let (config, prepared) = prepared(file, |_| {}).await?;
+    if !prepared.refused.is_empty() {
+        return Err(Failure::Wrong(prepared.refused.iter().map(ToString::to_string).collect()));
+    }
     println!("{}: fine, with {} merchants", file.display(), config.merchants.len());
     Ok(())
 }

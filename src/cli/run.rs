@@ -28,8 +28,12 @@ pub(super) async fn run(file: &Path) -> Result<(), Failure> {
 fn start_log(config: &Config) {
     // lapin would log a returned message whole, payment data and all; what happens to it the broker module tells.
     let filter = format!("{},lapin=off", config.log_level);
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        // Where the log cannot be written, the default is to say so by printing, which panics: a full disk under the
+        // log must not end the gateway in the middle of its work.
+        .log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -71,6 +71,7 @@ impl Document {
             let line = line.trim_start();
             line.strip_prefix(last).is_some_and(|rest| rest.trim_start().starts_with('='))
                 || line.starts_with(&format!("[{key}]"))
+                || line.starts_with(&format!("[[{key}]]"))
         };
         let line = self.text.lines().position(names_it).map(|index| index + 1);
         Problem { file: self.file.clone(), line, key: Some(key.to_owned()), problem: problem.to_string() }

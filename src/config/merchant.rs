@@ -179,10 +179,11 @@ struct Url {
 impl<'de> Deserialize<'de> for Url {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('#');
         match text.parse() {
-            Ok(origin) => Ok(Self { text, origin }),
-            Err(_) => Err(de::Error::custom(
-                "must be an absolute http or https URL, percent-encoded and without user and password",
+            Ok(origin) if plain => Ok(Self { text, origin }),
+            Ok(_) | Err(_) => Err(de::Error::custom(
+                "must be an absolute http or https URL, percent-encoded, without a fragment, user or password",
             )),
         }
     }

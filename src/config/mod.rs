@@ -88,6 +88,11 @@ impl Config {
         if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(document.wrong("log.level", error));
         }
+        // The longest record that is accepted must be one that is read again; an id may be added to it.
+        if raw.broker.longest_message_bytes.get() < raw.api.longest_body_bytes.get() + 1_024 {
+            let problem = "must be at least `api.longest_body_bytes` and 1024 more";
+            problems.push(document.wrong("broker.longest_message_bytes", problem));
+        }
         let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
             return Err(problems);
         };
@@ -168,6 +173,10 @@ fn broker(
             problems.push(document.wrong("broker.sources", "is for `kind = \"amqp\"` only"));
             None
         }
+        raw::BrokerKind::Embedded if raw.amqp.url.is_some() => {
+            problems.push(document.wrong("broker.amqp.url", "is there, but `broker.kind` is not \"amqp\""));
+            None
+        }
         raw::BrokerKind::Embedded => Some(Broker::Embedded(broker::embedded::Settings {
             prefetch: raw.prefetch.size(),
             ..broker::embedded::Settings::new(data.join("broker.sqlite"))
@@ -199,9 +208,10 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         longest_message: raw.longest_message_bytes.size(),
         ..broker::amqp::Settings::default()
     };
-    settings
-        .validate()
-        .map_err(|error| document.wrong(&format!("broker.amqp.{}", error.key), error.problem))?;
+    settings.validate().map_err(|error| {
+        let table = if error.key == "sources" { "broker" } else { "broker.amqp" };
+        document.wrong(&format!("{table}.{}", error.key), error.problem)
+    })?;
     Ok(settings)
 }
 
@@ -245,7 +255,15 @@ fn plugin_settings(raw: &raw::Plugin, data: &Path) -> plugin::Settings {
         longest_body: raw.longest_request_bytes.size(),
         concurrent_calls: whole(raw.concurrent_calls.get()),
         calls_per_plugin: whole(raw.calls_per_plugin.get()),
-        ..plugin::Settings::default()
+        table_elements: raw.table_elements.size(),
+        tables: whole(raw.tables.get()),
+        memories: whole(raw.memories.get()),
+        instances: whole(raw.instances.get()),
+        stack: raw.stack_bytes.size(),
+        handles: raw.handles.size(),
+        resources: raw.resources.size(),
+        longest_wait: raw.longest_wait.get(),
+        pooling: raw.pooling,
     }
 }
 

@@ -78,7 +78,7 @@ table! {
     Broker {
         kind: BrokerKind = BrokerKind::Embedded,
         prefetch: Count<1, 2_000> = Count::of(256),
-        longest_message_bytes: Bytes = Bytes::of(1 << 20),
+        longest_message_bytes: Bytes = Bytes::of(2 << 20),
         amqp: Amqp = Amqp::default(),
         sources: Vec<Source> = Vec::new(),
     }
@@ -148,8 +148,17 @@ table! {
         host_call_bytes: Bytes = Bytes::of(8 << 20),
         log_lines: Count<0, 10_000> = Count::of(32),
         log_line_bytes: Count<1, 65_536> = Count::of(1_024),
+        table_elements: Count<1, 10_000_000> = Count::of(100_000),
+        tables: Count<1, 1_000> = Count::of(64),
+        memories: Count<1, 100> = Count::of(8),
+        instances: Count<1, 1_000> = Count::of(256),
+        stack_bytes: Count<{ 64 << 10 }, { 16 << 20 }> = Count::of(1 << 20),
+        handles: Count<1, 1_000_000> = Count::of(1_000),
+        resources: Count<1, 1_000_000> = Count::of(256),
         concurrent_calls: Count<1, 1_024> = Count::of(64),
         calls_per_plugin: Count<1, 1_024> = Count::of(8),
+        longest_wait: Timeout = Timeout::of_milliseconds(1_000),
+        pooling: bool = true,
     }
 }
 

@@ -119,19 +119,23 @@ impl SecretText {
     /// Fetches the secret. A relative path is meant from `folder`.
     ///
     /// # Errors
-    /// The variable is not set, or the file cannot be read; names which.
+    /// The variable is not set, the file cannot be read, or there is nothing in it; names which.
     pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<String, String> {
-        if let Some(name) = self.0.strip_prefix("env:") {
-            return std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"));
-        }
-        if let Some(path) = self.0.strip_prefix("file:") {
+        let (secret, place) = if let Some(name) = self.0.strip_prefix("env:") {
+            let secret =
+                std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))?;
+            (secret, format!("the environment variable `{name}`"))
+        } else if let Some(path) = self.0.strip_prefix("file:") {
             let path: PathBuf = folder.join(path);
             let text =
                 std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
-            return Ok(text.strip_suffix('\r').unwrap_or(text).to_owned());
-        }
-        Ok(self.0.clone())
+            (text.strip_suffix('\r').unwrap_or(text).to_owned(), path.display().to_string())
+        } else {
+            (self.0.clone(), "the secret".to_owned())
+        };
+        // Whoever signs with an empty key signs for everybody.
+        if secret.is_empty() { Err(format!("{place} is empty")) } else { Ok(secret) }
     }
 }
 

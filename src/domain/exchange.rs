@@ -45,6 +45,16 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Host, and port where it is not the scheme's own.
+    fn authority(&self) -> String {
+        match (self.scheme.as_str(), self.port) {
+            ("http", 80) | ("https", 443) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+}
+
 /// What stands after the host and its colon. `Authority::port` cannot tell a wrong port from none.
 fn port_text(authority: &Authority) -> Option<&str> {
     authority.as_str().strip_prefix(authority.host())?.strip_prefix(':')
@@ -60,7 +70,7 @@ impl FromStr for Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}:{}", self.scheme, self.host, self.port)
+        write!(formatter, "{}://{}", self.scheme, self.authority())
     }
 }
 
@@ -127,13 +137,20 @@ fn target(url: &str, origins: &[Origin]) -> Result<Uri, InvalidRequest> {
     }
     let main = origins.first().ok_or_else(wrong)?;
     let absolute = if url.starts_with('/') && !url.starts_with("//") {
-        format!("{}://{}:{}{url}", main.scheme, main.host, main.port).parse()
+        format!("{}://{}{url}", main.scheme, main.authority()).parse()
     } else {
         url.parse::<Uri>()
     };
     let uri = absolute.map_err(|_| wrong())?;
     let origin = Origin::of(&uri).ok_or_else(wrong)?;
-    if origins.contains(&origin) { Ok(uri) } else { Err(InvalidRequest::Origin(cut(&origin.to_string()))) }
+    if !origins.contains(&origin) {
+        return Err(InvalidRequest::Origin(cut(&origin.to_string())));
+    }
+    // One spelling of each origin: connections are pooled by it, and a plugin must not have as many as it can spell.
+    let mut parts = uri.into_parts();
+    parts.scheme = Some(origin.scheme.clone());
+    parts.authority = Some(origin.authority().parse().map_err(|_| wrong())?);
+    Uri::from_parts(parts).map_err(|_| wrong())
 }
 
 /// The header fields that frame a message or steer a connection (RFC 9110 section 7.6.1): the host's alone.
@@ -253,14 +270,18 @@ mod tests {
             "https://shop.example/notify?a=%2f&b=%20'",
             "https://shop.example:443/",
             "HTTPS://SHOP.EXAMPLE/x",
+            "https://shop.example:/x",
+            "https://shop.example:000443/x",
             "http://127.0.0.1:9000/?q",
         ] {
             let request = check("POST", url, &[], 0).expect(url);
             let path = url.splitn(4, '/').nth(3).expect("has a path");
+            let authority = request.uri.authority().expect("has one").as_str();
+            assert!(["shop.example", "127.0.0.1:9000"].contains(&authority), "one spelling of each origin");
             assert_eq!(request.uri.path_and_query().expect("has one").as_str(), format!("/{path}"));
         }
         let request = check("GET", "/p?x=1", &[("X-A", b"1"), ("x-a", b"\xff")], 10).expect("valid");
-        assert_eq!(request.uri.to_string(), "https://shop.example:443/p?x=1");
+        assert_eq!(request.uri.to_string(), "https://shop.example/p?x=1");
         assert_eq!(request.headers.get_all("x-a").iter().count(), 2);
     }
 

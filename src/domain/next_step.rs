@@ -14,7 +14,8 @@ use super::{AttemptNumber, Held, Ladder, Moment, Outcome, Progress, TransportFai
 pub struct Policy {
     /// The longest wait that a `Retry-After` or a plugin may ask for; longer ones are cut to it.
     pub longest_retry_after: Duration,
-    /// How long a notification may be held in a row before it is abandoned to the poison queue.
+    /// How long a notification may be held in a row before it is abandoned to the poison queue. A hold for want of
+    /// room does not count towards it.
     pub longest_hold: Duration,
 }
 
@@ -65,11 +66,20 @@ impl HoldReason {
         }
     }
 
+    /// Whether it passes by itself: such a hold is never given up.
+    fn passes(&self) -> bool {
+        match self {
+            Self::MerchantBusy | Self::GatewayBusy => true,
+            Self::UnknownMerchant | Self::PluginMissing | Self::PluginFault(_) => false,
+        }
+    }
+
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most.
     fn delay(&self, count: NonZeroU32) -> Duration {
         let (least, most) = match self {
-            Self::MerchantBusy | Self::GatewayBusy => (Duration::from_secs(1), Duration::from_secs(8)),
-            Self::UnknownMerchant | Self::PluginMissing => (Duration::from_secs(1), Duration::from_secs(64)),
+            Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant | Self::PluginMissing => {
+                (Duration::from_secs(1), Duration::from_secs(64))
+            }
             Self::PluginFault(_) => (Duration::from_secs(4), Duration::from_secs(256)),
         };
         let doublings = (count.get() - 1).min(16);
@@ -133,12 +143,17 @@ pub fn next_step(
     }
 }
 
+/// A notification is not abandoned before it was taken up so many times in a row: a gateway that was down for days
+/// must not give up what it has tried once.
+const LEAST_HOLDS: u32 = 10;
+
 fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) -> NextStep {
     let held = match progress.held {
         None => Held { since: now, count: NonZeroU32::MIN },
         Some(held) => Held { since: held.since, count: held.count.saturating_add(1) },
     };
-    if now.since(held.since) >= policy.longest_hold {
+    let tried_enough = held.count.get() >= LEAST_HOLDS && now.since(held.since) >= policy.longest_hold;
+    if tried_enough && !reason.passes() {
         return NextStep::Finish(Outcome::Abandoned { reason: reason.to_string() });
     }
     let due = now.after(reason.delay(held.count));
@@ -245,6 +260,26 @@ mod tests {
                 prop_assert_eq!(progress.first_seen.unix_milliseconds(), 1_000_000);
             }
         }
+    }
+
+    #[test]
+    fn want_of_room_is_no_reason_to_give_up_and_nor_is_a_single_try_after_days() {
+        let policy = Policy::default();
+        let began = Moment::EPOCH;
+        let late = began.after(2 * policy.longest_hold);
+        let mut held = Held { since: began, count: NonZeroU32::MAX };
+        let step = |held, reason| {
+            let progress =
+                Progress { attempt: AttemptNumber::FIRST, due: late, first_seen: began, held: Some(held) };
+            next_step(progress, &Ladder::default(), &policy, Happened::Held(reason), late, 0)
+        };
+        assert!(matches!(step(held, HoldReason::MerchantBusy), NextStep::Hold(..)));
+        assert!(matches!(
+            step(held, HoldReason::UnknownMerchant),
+            NextStep::Finish(Outcome::Abandoned { .. })
+        ));
+        held.count = NonZeroU32::MIN;
+        assert!(matches!(step(held, HoldReason::UnknownMerchant), NextStep::Hold(..)));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Plugin {
         let result = self
             .0
             .callee
-            .call(Occasion::NONE, Keys::default(), |store, plugin| {
+            .call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
                 Box::pin(async move {
                     plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
                 })
@@ -134,15 +134,20 @@ impl Plugin {
         let request = self
             .0
             .callee
-            .call(Occasion::of(notification, attempt), endpoint.keys.clone(), |store, plugin| {
-                Box::pin(async move {
-                    let (notification, endpoint, attempt) = arguments;
-                    plugin
-                        .paynotify_merchant_plugin()
-                        .call_format(store, &notification, &endpoint, &attempt)
-                        .await
-                })
-            })
+            .call(
+                Patience::Bounded,
+                Occasion::of(notification, attempt),
+                endpoint.keys.clone(),
+                |store, plugin| {
+                    Box::pin(async move {
+                        let (notification, endpoint, attempt) = arguments;
+                        plugin
+                            .paynotify_merchant_plugin()
+                            .call_format(store, &notification, &endpoint, &attempt)
+                            .await
+                    })
+                },
+            )
             .await?
             .map_err(convert::refusal)?;
         let longest_body = self.0.callee.host.settings.longest_body;
@@ -165,19 +170,34 @@ impl Plugin {
         let verdict = self
             .0
             .callee
-            .call(Occasion::of(notification, attempt), endpoint.keys.clone(), |store, plugin| {
-                Box::pin(async move {
-                    let (notification, endpoint, reply) = arguments;
-                    plugin
-                        .paynotify_merchant_plugin()
-                        .call_judge(store, &notification, &endpoint, &reply)
-                        .await
-                })
-            })
+            .call(
+                Patience::Unbounded,
+                Occasion::of(notification, attempt),
+                endpoint.keys.clone(),
+                |store, plugin| {
+                    Box::pin(async move {
+                        let (notification, endpoint, reply) = arguments;
+                        plugin
+                            .paynotify_merchant_plugin()
+                            .call_judge(store, &notification, &endpoint, &reply)
+                            .await
+                    })
+                },
+            )
             .await?
             .map_err(convert::refusal)?;
         Ok(convert::verdict(verdict))
     }
+}
+
+/// How long a call waits for its place.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// For [`Settings::longest_wait`](super::Settings::longest_wait): nothing is lost by coming again later.
+    Bounded,
+    /// For as long as it takes, which ends because every call under way does. A reply that is there is judged: else
+    /// the merchant would have to be asked again.
+    Unbounded,
 }
 
 /// What a call is made for.
@@ -213,7 +233,7 @@ impl Callee {
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        self.call(Occasion::NONE, Keys::default(), |store, plugin| {
+        self.call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
             Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
         })
         .await
@@ -222,6 +242,7 @@ impl Callee {
     /// Waits for a place, then calls a fresh instance in a task of its own.
     async fn call<R: Send + 'static>(
         &self,
+        patience: Patience,
         occasion: Occasion,
         keys: Keys,
         body: impl for<'a> FnOnce(&'a mut Store<Guest>, &'a MerchantPlugin) -> BoxFuture<'a, wasmtime::Result<R>>
@@ -229,13 +250,13 @@ impl Callee {
         + 'static,
     ) -> Result<R, CallError> {
         let settings = Arc::clone(&self.host.settings);
-        let place = self.place().await?;
+        let place = self.place(patience).await?;
         let lines = Lines::new(Arc::clone(&self.name), occasion.notification, &settings);
         let surroundings =
             Surroundings { now: occasion.now, entropy: occasion.entropy, keys, lines: lines.clone() };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
         let pre = self.pre.clone();
-        let task = tokio::spawn(async move {
+        let task = self.host.threads.spawn(async move {
             let result = async {
                 let plugin = pre.instantiate_async(&mut store).await?;
                 body(&mut store, &plugin).await
@@ -263,13 +284,20 @@ impl Callee {
     }
 
     /// The plugin's own place first: waiting for it takes nobody else's.
-    async fn place(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
+    async fn place(
+        &self,
+        patience: Patience,
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
         let both = async {
             let own = Arc::clone(&self.calls).acquire_owned().await;
             let common = Arc::clone(&self.host.calls).acquire_owned().await;
             own.and_then(|own| Ok((own, common?)))
         };
-        match tokio::time::timeout(self.host.settings.longest_wait, both).await {
+        let places = match patience {
+            Patience::Bounded => tokio::time::timeout(self.host.settings.longest_wait, both).await,
+            Patience::Unbounded => Ok(both.await),
+        };
+        match places {
             Ok(Ok(places)) => Ok(places),
             Ok(Err(_)) | Err(_) => Err(CallError::Busy),
         }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -23,6 +25,39 @@ pub(super) struct Shared {
     pub(super) linker: Linker<Guest>,
     pub(super) settings: Arc<Settings>,
     pub(super) calls: Arc<Semaphore>,
+    pub(super) threads: GuestThreads,
+}
+
+/// The threads that guests run on. They are not the gateway's own: a guest that loops would hold those for a whole tick
+/// each time, and every timer and connection of the gateway with them. So the system's scheduler divides.
+pub(super) struct GuestThreads {
+    handle: Handle,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl GuestThreads {
+    fn new() -> std::io::Result<Self> {
+        // As many as there are processors: what waits for one is in the queue of calls.
+        let runtime = Builder::new_multi_thread().thread_name("guest").enable_all().build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    pub(super) fn spawn<R: Send + 'static>(
+        &self,
+        call: impl Future<Output = R> + Send + 'static,
+    ) -> JoinHandle<R> {
+        self.handle.spawn(call)
+    }
+}
+
+impl Drop for GuestThreads {
+    /// Without waiting, which must not be done on the gateway's threads; `Host::close` has waited for the calls.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Why there is no host.
@@ -43,7 +78,8 @@ impl Host {
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
             let calls = Arc::new(Semaphore::new(settings.concurrent_calls as usize));
-            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), calls })))
+            let threads = GuestThreads::new()?;
+            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), calls, threads })))
         };
         make().map_err(HostError)
     }

@@ -195,10 +195,20 @@ impl Outside {
 
     /// Has the payment centre's events kept from now on.
     pub async fn collect_outcomes(&self) {
+        self.collect_outcomes_up_to(None).await;
+    }
+
+    /// The same in a queue that refuses more than so many.
+    pub async fn collect_outcomes_up_to(&self, most: Option<i32>) {
         let channel = self.channel().await;
         let queue = self.name("test-outcomes");
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.expect("a queue");
+        let mut arguments = FieldTable::default();
+        if let Some(most) = most {
+            arguments.insert("x-max-length".into(), AMQPValue::LongInt(most));
+            arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        }
+        channel.queue_declare(queue.as_str().into(), options, arguments).await.expect("a queue");
         let exchange = self.name("outcomes");
         channel
             .queue_bind(

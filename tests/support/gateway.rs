@@ -102,6 +102,18 @@ impl Gateway {
         }
     }
 
+    /// Starts the program with a log that cannot be written, as on a full disk.
+    pub fn start_with_a_full_log(&mut self) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        self.address = port.to_string();
+        let file = self.folder.path().join("paynotify.toml");
+        let text = fs::read_to_string(&file).expect("written").replace("127.0.0.1:0", &self.address);
+        fs::write(&file, text).expect("written");
+        let log = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.process = Some(child.expect("started"));
+    }
+
     /// Runs the program where it is expected to end by itself: its status and what it says.
     pub fn run_to_its_end(&self) -> (ExitStatus, String) {
         let output = self.command().stdin(Stdio::null()).output().expect("run");
@@ -149,7 +161,13 @@ impl Gateway {
     /// Waits until the gateway can take notifications.
     pub async fn ready(&self) {
         let deadline = Instant::now() + SOON;
-        while self.ask(Method::GET, "/readyz", "").await.0 != 200 {
+        loop {
+            let uri = format!("http://{}/readyz", self.address).parse().expect("a URL");
+            let headers = HeaderMap::new();
+            let request = Request { method: Method::GET, uri, headers, body: Bytes::new() };
+            if self.client.send(request).await.is_ok_and(|reply| reply.status.is_success()) {
+                return;
+            }
             assert!(Instant::now() < deadline, "it is not ready: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

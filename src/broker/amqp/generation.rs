@@ -150,15 +150,19 @@ pub(super) async fn patiently<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, GaveUp> {
     let mut work = std::pin::pin!(work);
+    let mut was_blocked = generation.blocked().is_some();
     loop {
         tokio::select! {
             biased;
             value = &mut work => return Ok(value),
             reason = generation.ended() => return Err(GaveUp::Ended(reason)),
             () = tokio::time::sleep(limit) => {
-                if generation.blocked().is_none() {
+                let blocked = generation.blocked().is_some();
+                // Who was blocked until a moment ago has a whole limit from now.
+                if !blocked && !was_blocked {
                     return Err(GaveUp::TimedOut(limit));
                 }
+                was_blocked = blocked;
             }
         }
     }

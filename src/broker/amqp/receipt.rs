@@ -4,6 +4,7 @@
 //! makes out of a confirm: acknowledging before the confirm does not compile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lapin::Acker;
@@ -14,7 +15,7 @@ use super::generation::{Generation, patiently};
 use super::hand_back::HandBack;
 use super::message::{self, Arrived, Outgoing};
 use super::publisher::Settled;
-use super::state::Shared;
+use super::state::{Phase, Shared};
 use super::topology::outcome_address;
 use crate::broker::{BrokerError, Content, Delivery, Receipt};
 use crate::clock;
@@ -65,12 +66,31 @@ impl AmqpReceipt {
     }
 
     /// Publishes; if that fails, the delivery goes back after a rest.
+    ///
+    /// What a queue refuses (because it is full: perhaps one of the payment centre's) is offered again and again, with
+    /// the delivery in hand. Handing it back would have the attempt made once more each time.
     async fn publish(&mut self, message: Outgoing) -> Result<Settled, BrokerError> {
-        let published = self.generation.publish(message).await;
-        if published.is_err() {
-            self.give_back(true);
+        const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let published = self.generation.publish(message.clone()).await;
+            let refused =
+                matches!(published, Err(BrokerError::Refused(_))) && self.generation.end().is_none();
+            if refused {
+                tokio::select! {
+                    _ = self.generation.ended() => {}
+                    () = self.shared.entered(Phase::Draining) => {}
+                    () = tokio::time::sleep(pause) => {
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        continue;
+                    }
+                }
+            }
+            if published.is_err() {
+                self.give_back(true);
+            }
+            return published;
         }
-        published
     }
 
     async fn acknowledge(&mut self, proof: Settled) -> Result<(), BrokerError> {
@@ -105,7 +125,7 @@ impl Unsettled {
         self,
         proof: Settled,
         generation: &Generation,
-        limit: std::time::Duration,
+        limit: Duration,
     ) -> Result<(), BrokerError> {
         if let Some(reason) = generation.end() {
             return Err(BrokerError::Away(reason));

@@ -16,7 +16,7 @@ const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 ///
 /// Needs a Debian machine, and to be root or to have `sudo` that asks no password.
 pub fn ensure_installed() -> Result<()> {
-    if Path::new(PROGRAM).is_file() {
+    if Path::new(PROGRAM).is_file() && !Policy::is_left_over() {
         return Ok(());
     }
     say("rabbitmq: not installed; installing it from the system's packages (its service stays off)");
@@ -70,6 +70,11 @@ enum Policy {
 }
 
 impl Policy {
+    /// An earlier installation was interrupted, and forbids the machine's services since then.
+    fn is_left_over() -> bool {
+        fs::read_to_string(POLICY).is_ok_and(|text| text == POLICY_TEXT)
+    }
+
     fn forbid_services(as_root: &impl Fn(&str) -> Command) -> Result<Self> {
         match fs::read_to_string(POLICY) {
             Ok(text) if text == POLICY_TEXT => return Ok(Self::Ours),
