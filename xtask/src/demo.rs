@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +31,7 @@ pub fn run(once: bool) -> Result<()> {
     let program = build()?;
     let (_merchant, merchant_url) = start_merchant(&program)?;
     let folder = write_configuration(&merchant_url)?;
-    let (mut gateway, mut events, address) = start_gateway(&program, &folder)?;
+    let (mut gateway, events, address) = start_gateway(&program, &folder)?;
     println!();
     println!("  the gateway's API   {address}");
     println!("  the merchant        {merchant_url}, which refuses {REFUSALS} times and then confirms");
@@ -40,7 +41,7 @@ pub fn run(once: bool) -> Result<()> {
     for (order, minor) in ORDERS {
         hand_in(&program, &folder, &address, order, minor)?;
     }
-    follow(&mut events, start)?;
+    follow(&events, start)?;
     println!();
     println!("  all {} notifications are confirmed", ORDERS.len());
     println!("  the whole story of one:  {} status demo-order-1001 --api {address}", program.display());
@@ -115,7 +116,22 @@ fn write_configuration(merchant_url: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-type Events = std::io::Lines<BufReader<ChildStderr>>;
+/// The lines of the gateway's log, as they come. Ends with the gateway.
+type Events = Receiver<String>;
+
+/// How many lines may wait to be read; then the reader waits, and with it the gateway's log.
+const LINES_AHEAD: usize = 1_000;
+
+/// Reads on a thread, so that waiting for a line can end before one comes. The thread ends with the gateway.
+fn read(log: ChildStderr) -> Events {
+    let (sender, events) = sync_channel(LINES_AHEAD);
+    std::thread::spawn(move || {
+        let lines = BufReader::new(log).lines().map_while(Result::ok);
+        // Who listens no more has ended the demo.
+        lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop);
+    });
+    events
+}
 
 fn start_gateway(program: &Path, folder: &Path) -> Result<(Running, Events, String)> {
     say("demo: starting the gateway on its embedded broker");
@@ -128,9 +144,8 @@ fn start_gateway(program: &Path, folder: &Path) -> Result<(Running, Events, Stri
         .with_context(|| format!("{} cannot be started", program.display()))?;
     let errors = child.stderr.take().context("the gateway has no log")?;
     let running = Running(child);
-    let mut events = BufReader::new(errors).lines();
-    for line in &mut events {
-        let line = line?;
+    let events = read(errors);
+    while let Ok(line) = events.recv_timeout(LONGEST) {
         match serde_json::from_str::<Value>(&line) {
             Ok(event) => {
                 if let Some(address) = event["address"].as_str() {
@@ -140,7 +155,7 @@ fn start_gateway(program: &Path, folder: &Path) -> Result<(Running, Events, Stri
             Err(_) => eprintln!("{line}"),
         }
     }
-    bail!("the gateway ended before it listened; what it said is above")
+    bail!("the gateway does not listen; what it said is above")
 }
 
 fn hand_in(program: &Path, folder: &Path, address: &str, order: &str, minor: i64) -> Result<()> {
@@ -163,10 +178,13 @@ fn hand_in(program: &Path, folder: &Path, address: &str, order: &str, minor: i64
 }
 
 /// Prints each attempt as it happens, until all notifications have ended.
-fn follow(events: &mut Events, start: Instant) -> Result<()> {
+fn follow(events: &Events, start: Instant) -> Result<()> {
     let mut left = ORDERS.len();
     while left > 0 {
-        let line = events.next().context("the gateway ended in the middle of the climb")??;
+        let rest = LONGEST.saturating_sub(start.elapsed());
+        let Ok(line) = events.recv_timeout(rest) else {
+            bail!("{left} notifications had not ended after {:.0?}", start.elapsed());
+        };
         let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
         if event["message"] == "attempt" {
             println!("{}", picture(&event, start.elapsed()));
@@ -175,9 +193,6 @@ fn follow(events: &mut Events, start: Instant) -> Result<()> {
                 Some("confirmed") => left -= 1,
                 other => bail!("a notification ended as {other:?}, and all should be confirmed"),
             }
-        }
-        if start.elapsed() > LONGEST {
-            bail!("{left} notifications had not ended after {LONGEST:?}");
         }
     }
     Ok(())
