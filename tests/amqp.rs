@@ -101,6 +101,42 @@ async fn a_rung_that_is_missing_loses_nothing() {
     fixture.end().await;
 }
 
+/// RabbitMQ passes on properties that are no UTF-8, and the client library breaks at each. Such a message ends in the
+/// poison queue all the same, and what stands before and behind it is delivered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_client_library_cannot_parse_is_poisoned() {
+    let quick = Duration::from_millis(20);
+    let probe = AmqpProbe::start(Settings { reconnect_least: quick, ..settings() }).await;
+    let broker = probe.broker();
+    for number in 0..10 {
+        if number == 5 {
+            support::raw_amqp::publish(&probe.settings.url, &probe.name("in"), "m", b"\xc4\xe3", b"{}");
+        }
+        until("it is there between two breaks", async || {
+            broker.publish(&envelope(&format!("n{number}"))).await.is_ok()
+        })
+        .await;
+    }
+    let mut seen = std::collections::HashSet::new();
+    let all = async {
+        while seen.len() < 10 {
+            let delivery = broker.next().await.expect("it comes");
+            let mut came = support::conformance::readable(&delivery);
+            came.progress.due = now().after(Duration::from_secs(3_600));
+            if delivery.receipt.park(&came).await.is_ok() {
+                seen.insert(came.notification.id().to_string());
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), all).await.expect("none is held up for ever");
+    until("it is in the poison queue", async || probe.outside.count("poison").await == 1).await;
+    until("the gateway has calmed down", async || {
+        let settled = broker.publish(&envelope("after")).await.is_ok();
+        settled && probe.outside.count("poison").await == 1
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_goes_and_comes_back_is_used_again() {
     let mut node = tokio::task::block_in_place(|| xtask::rabbitmq::Node::start().expect("a node"));

@@ -10,3 +10,4 @@ pub mod gateway;
 pub mod guest;
 pub mod merchant;
 pub mod rabbit;
+pub mod raw_amqp;

@@ -36,7 +36,7 @@ impl Consumer {
         source: Option<Source>,
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
-        channel.basic_qos(shared.settings.prefetch, BasicQosOptions { global: false }).await?;
+        channel.basic_qos(shared.prefetch(), BasicQosOptions { global: false }).await?;
         let options = BasicConsumeOptions::default();
         let stream = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
         Ok(Self { shared, generation, source, channel, stream })
@@ -54,7 +54,10 @@ impl Consumer {
             };
             let taken = match delivery {
                 Some(Ok(delivery)) => self.read(delivery),
-                Some(Err(error)) => return format!("consuming failed: {error}"),
+                Some(Err(error)) => {
+                    self.generation.note(&error);
+                    return format!("consuming failed: {error}");
+                }
                 None => return "the broker has cancelled a consumer; was its queue deleted?".to_owned(),
             };
             // What is dropped here, when the phase or the generation ends first, goes back by itself.

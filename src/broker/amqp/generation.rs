@@ -4,9 +4,10 @@
 //! else, because a delivery tag means another message on another channel. What was unsettled when a generation ends
 //! is delivered again by the broker.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lapin::ErrorKind;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::hand_back::HandBack;
@@ -20,6 +21,8 @@ pub(super) struct Generation {
     end: watch::Sender<Option<String>>,
     /// Why the broker takes no messages, while it does not.
     blocked: watch::Sender<Option<String>>,
+    /// It ended because of a message that the client library cannot parse.
+    unparsable: AtomicBool,
     publishers: Vec<mpsc::Sender<Job>>,
     turn: AtomicUsize,
     hand_backs: mpsc::Sender<HandBack>,
@@ -30,6 +33,7 @@ impl Generation {
         Self {
             end: watch::Sender::new(None),
             blocked: watch::Sender::new(None),
+            unparsable: AtomicBool::new(false),
             publishers,
             turn: AtomicUsize::new(0),
             hand_backs,
@@ -45,6 +49,18 @@ impl Generation {
             }
             first
         });
+    }
+
+    /// Notes what an error of a connection or consumer tells about the message that was on its way.
+    pub(super) fn note(&self, error: &lapin::Error) {
+        if matches!(error.kind(), ErrorKind::ParsingError(_)) {
+            self.unparsable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a message that cannot be parsed has ended it.
+    pub(super) fn met_an_unparsable_message(&self) -> bool {
+        self.unparsable.load(Ordering::Relaxed)
     }
 
     /// Waits until it ends, and says why.

@@ -1,6 +1,7 @@
 //! What all generations share: the settings, the phase of life, and the connection's state.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lapin::uri::AMQPUri;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<State>,
     /// From the consumers to whoever asks for the next delivery.
     pub(super) taken: mpsc::Sender<Taken>,
+    /// Whether deliveries are taken one at a time, because one among them cannot be parsed.
+    pub(super) careful: AtomicBool,
     /// One for each delivery that may be out.
     pub(super) slots: Arc<Semaphore>,
     busy: watch::Sender<usize>,
@@ -50,6 +53,7 @@ impl Shared {
         Self {
             topology: Topology::new(&settings),
             phase: watch::Sender::new(Phase::Taking),
+            careful: AtomicBool::new(false),
             state: watch::Sender::new(State::Away("the first connection is being made".to_owned())),
             slots: Arc::new(Semaphore::new(usize::from(settings.prefetch))),
             busy: watch::Sender::new(0),
@@ -57,6 +61,16 @@ impl Shared {
             uri,
             taken,
         }
+    }
+
+    /// Whether deliveries are taken one at a time just now.
+    pub(super) fn is_careful(&self) -> bool {
+        self.careful.load(Ordering::Relaxed)
+    }
+
+    /// How many messages RabbitMQ may send ahead.
+    pub(super) fn prefetch(&self) -> u16 {
+        if self.is_careful() { 1 } else { self.settings.prefetch }
     }
 
     /// Moves on to a later phase; never back.

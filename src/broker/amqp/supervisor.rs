@@ -3,8 +3,14 @@
 //! lapin's own recovery stays off: it gives up, forgets what was in flight, and would settle old deliveries on new
 //! channels. Two connections each time, because a blocked connection is not written to at all, and acknowledgements
 //! must not wait behind publishes.
+//!
+//! A message with, say, a property that is no UTF-8 breaks lapin's parser, and with it the connection, each time it
+//! comes: RabbitMQ does not check what producers write there. From then on messages are taken one at a time, so that
+//! only that one is returned and returned, until RabbitMQ's delivery limit moves it to the poison queue, whole. When
+//! nothing has broken for a while, they are taken at full speed again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -26,10 +32,15 @@ use crate::broker::BrokerError;
 /// How long the tasks and connections of a generation that has ended may take to go.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// For how long nothing must break before messages are no longer taken one at a time.
+const PEACE: Duration = Duration::from_secs(5);
+
 /// Why there is no generation: what happened, and what a person could do.
 struct Trouble {
     what: String,
     advice: &'static str,
+    /// It is a message that the client library cannot parse.
+    is_unparsable: bool,
 }
 
 /// Keeps a generation alive until the broker closes.
@@ -42,6 +53,7 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
             biased;
             () = shared.entered(Phase::Closing) => break,
             opened = open(&shared) => match opened {
+                Ok(running) if shared.is_careful() => running.run(&shared).await,
                 Ok(running) => {
                     reported = None;
                     info!(host = %shared.uri.authority.host, port = shared.uri.authority.port, "RabbitMQ is there");
@@ -51,11 +63,16 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
             },
         };
         shared.state.send_replace(State::Away(trouble.what.clone()));
+        let was_careful = shared.careful.swap(trouble.is_unparsable, Ordering::Relaxed);
+        if trouble.is_unparsable {
+            // The sooner it has been returned often enough, the better.
+            wait = shared.settings.reconnect_least;
+        }
         if *shared.phase.borrow() == Phase::Closing {
             break;
         }
         // Once for each kind of trouble, not once for each attempt.
-        if reported.as_ref() == Some(&trouble.what) {
+        if was_careful || reported.as_ref() == Some(&trouble.what) {
             debug!(reason = %trouble.what, "RabbitMQ is still away");
         } else {
             warn!(reason = %trouble.what, advice = trouble.advice, "RabbitMQ is away; trying again until it is back");
@@ -90,7 +107,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
         Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,
         Err(_) => {
             let what = format!("connecting took longer than {limit:?}");
-            return Err(Trouble { what, advice: "check the host and port, and what is between" });
+            return Err(Trouble::with(what, "check the host and port, and what is between"));
         }
     };
     let channels = async {
@@ -110,10 +127,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
         }
         Err(_) => {
             let what = format!("declaring exchanges and queues took longer than {:?}", limit * 6);
-            return Err(Trouble {
-                what,
-                advice: "check that the cluster has a majority and is not overloaded",
-            });
+            return Err(Trouble::with(what, "check that the cluster has a majority and is not overloaded"));
         }
     };
     let (senders, receivers): (Vec<_>, Vec<_>) = channels.iter().map(|_| mpsc::channel(BATCH)).unzip();
@@ -158,11 +172,19 @@ impl Running {
                 generation.end_because("the broker is closing");
                 generation.ended().await
             }
+            () = tokio::time::sleep(PEACE), if shared.is_careful() => {
+                generation.end_because("messages are taken at full speed again");
+                generation.ended().await
+            }
             what = self.consume(shared) => what,
         };
-        let advice = "if it stays away, look into RabbitMQ's own log";
         self.part().await;
-        Trouble { what, advice }
+        if generation.met_an_unparsable_message() {
+            let advice = "mend the producer of what will be in the poison queue in a minute; till then messages are \
+                          taken one at a time";
+            return Trouble { is_unparsable: true, ..Trouble::with(what, advice) };
+        }
+        Trouble::with(what, "if it stays away, look into RabbitMQ's own log")
     }
 
     /// Starts the consumers once the broker is known to take messages, and waits for the end.
@@ -216,7 +238,10 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
         };
         match event {
             None => return "a connection is gone".to_owned(),
-            Some(Event::Error(error)) => return format!("a connection broke: {error}"),
+            Some(Event::Error(error)) => {
+                generation.note(&error);
+                return format!("a connection broke: {error}");
+            }
             Some(Event::ConnectionBlocked(reason)) => {
                 warn!(
                     %reason,
@@ -236,7 +261,11 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
 
 impl Trouble {
     fn of(doing: &str, error: &Error) -> Self {
-        Self { what: format!("{doing}: {error}"), advice: advice(error) }
+        Self::with(format!("{doing}: {error}"), advice(error))
+    }
+
+    fn with(what: String, advice: &'static str) -> Self {
+        Self { what, advice, is_unparsable: false }
     }
 }
 

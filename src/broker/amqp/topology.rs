@@ -26,8 +26,10 @@ use super::settings::Settings;
 use crate::broker::Source;
 use crate::domain::{Moment, NotificationId};
 
-/// So many returns of one message are a fault that a person must look at; its message then goes to the poison queue.
-const DELIVERY_LIMIT: i32 = 1_000_000;
+/// After so many returns RabbitMQ itself moves a message to the poison queue. That is the only way out for one that the
+/// client library cannot even parse (see `supervisor`); any other would have to be under way in as many crashes in a
+/// row, between two attempts, because each parking makes a new message of it.
+const DELIVERY_LIMIT: i32 = 100;
 
 /// The names, and the rungs.
 pub(super) struct Topology {
