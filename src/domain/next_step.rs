@@ -43,8 +43,6 @@ pub enum Happened {
 pub enum HoldReason {
     /// No merchant of that name is configured; one may be in a minute.
     UnknownMerchant,
-    /// The merchant's plugin is not loaded.
-    PluginMissing,
     /// The plugin trapped, ran over a bound, answered with an error or made an invalid request: what it was.
     PluginFault(String),
     /// The merchant has as many attempts under way as it may.
@@ -59,7 +57,6 @@ impl HoldReason {
     pub fn name(&self) -> &'static str {
         match self {
             Self::UnknownMerchant => "unknown_merchant",
-            Self::PluginMissing => "plugin_missing",
             Self::PluginFault(_) => "plugin_fault",
             Self::MerchantBusy => "merchant_busy",
             Self::GatewayBusy => "gateway_busy",
@@ -70,14 +67,14 @@ impl HoldReason {
     fn passes(&self) -> bool {
         match self {
             Self::MerchantBusy | Self::GatewayBusy => true,
-            Self::UnknownMerchant | Self::PluginMissing | Self::PluginFault(_) => false,
+            Self::UnknownMerchant | Self::PluginFault(_) => false,
         }
     }
 
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most.
     fn delay(&self, count: NonZeroU32) -> Duration {
         let (least, most) = match self {
-            Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant | Self::PluginMissing => {
+            Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant => {
                 (Duration::from_secs(1), Duration::from_secs(64))
             }
             Self::PluginFault(_) => (Duration::from_secs(4), Duration::from_secs(256)),
@@ -91,7 +88,6 @@ impl fmt::Display for HoldReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownMerchant => formatter.write_str("no merchant of that name is configured"),
-            Self::PluginMissing => formatter.write_str("the merchant's plugin is not loaded"),
             Self::PluginFault(fault) => write!(formatter, "the plugin is at fault: {fault}"),
             Self::MerchantBusy => {
                 formatter.write_str("the merchant has as many attempts under way as it may")
