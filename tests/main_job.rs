@@ -313,7 +313,7 @@ async fn results_come_in_and_outcomes_go_out_over_rabbitmq() {
     let scripts = [("confirmed", refusals(1)), ("exhausted", vec![Answer::Refuse])];
     let merchant = StubMerchant::start(by_order(order, scripts)).await;
     let mut gateway = Gateway::new(rabbit.store(), "");
-    gateway.merchant("shop", &merchant.url("/"), r#"ladder = ["200ms", "300ms"]"#);
+    gateway.merchant("shop", &merchant.url("/"), SHORT);
     gateway.start();
     gateway.ready().await;
     rabbit.outside.collect_outcomes().await;
@@ -323,10 +323,11 @@ async fn results_come_in_and_outcomes_go_out_over_rabbitmq() {
     assert_eq!(event["schema"], "payment-outcome/1");
     assert_eq!((&event["notification_id"], &event["attempts"]), (&json!("n1"), &json!(2)));
     assert_eq!(event["merchant_order_id"], "confirmed");
+    // The seventh refusal, past the sixth rung, exhausts it.
     rabbit.send(&record("n2", "shop", "exhausted")).await;
     let (key, event) = rabbit.next_event().await;
     assert_eq!(key, "exhausted.shop");
-    assert_eq!((&event["notification_id"], &event["attempts"]), (&json!("n2"), &json!(3)));
+    assert_eq!((&event["notification_id"], &event["attempts"]), (&json!("n2"), &json!(7)));
     // Unreadable, and for a merchant other than the routing key says: whole into the poison queue.
     let intake = rabbit.outside.name("in");
     rabbit.publish(&intake, "shop", b"\xff no record").await;
@@ -340,7 +341,7 @@ async fn results_come_in_and_outcomes_go_out_over_rabbitmq() {
     assert!(gateway.stop().success());
     assert_eq!(rabbit.outside.waiting().await, 0);
     assert_eq!(rabbit.outside.count("test-outcomes").await, 0, "an event too many");
-    assert_eq!(merchant.requests().len(), 5);
+    assert_eq!(merchant.requests().len(), 2 + 7);
 }
 
 /// A queue of the payment centre's that is full holds the event back; the merchant, who has confirmed, is left alone.
