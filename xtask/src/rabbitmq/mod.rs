@@ -9,7 +9,7 @@ mod keeper;
 mod node;
 mod ports;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 pub use install::ensure_installed;
 pub use node::{Node, Size};
@@ -21,12 +21,6 @@ pub const SHARED_URL_VARIABLE: &str = "PAYNOTIFY_TEST_AMQP";
 /// plain `cargo nextest run`. What a test makes there bears a prefix of its own.
 pub fn shared_url() -> Option<String> {
     std::env::var(SHARED_URL_VARIABLE).ok().filter(|url| !url.is_empty())
-}
-
-/// The shared broker, for a test that cannot do without one. The error says how to run it.
-pub fn require_shared_url() -> Result<String> {
-    shared_url()
-        .with_context(|| format!("{SHARED_URL_VARIABLE} is not set: run the tests with `cargo xtask test`"))
 }
 
 /// A broker for a test that only adds to it: the shared one, or else one of its own.
