@@ -171,14 +171,9 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let serve = axum::serve(listener, api.router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
-    let deliverer = Deliverer {
-        broker: Arc::clone(&broker),
-        journal: Arc::clone(&journal),
-        ladder: config.ladder.clone(),
-        policy: config.policy,
-        merchants,
-    };
-    tracing::info!(%address, merchants = deliverer.merchants.len(), "the gateway runs");
+    tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
+    let (ladder, policy) = (config.ladder.clone(), config.policy);
+    let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered) = (None, None);
     tokio::select! {

@@ -2,15 +2,18 @@
 
 #![allow(missing_docs)]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use paynotify::domain::{Envelope, Moment, Notification, NotificationId};
+use paynotify::domain::{
+    AttemptNumber, Envelope, Held, Known, Moment, Notification, NotificationId, Outcome, Progress, Standing,
+};
 use paynotify::journal::{
-    Acceptance, Attempt, Entry, Journal, JournalError, Settings, SqliteJournal, State, Story,
+    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Repetition, Settings, SqliteJournal, State, Story,
 };
 use sqlx::{Connection, SqliteConnection, query};
 use tempfile::TempDir;
@@ -64,15 +67,21 @@ fn waiting(next_attempt: u32) -> State {
 }
 
 fn held() -> State {
-    State::Held { next_attempt: 2, due: at(64_000), reason: "plugin_missing".to_owned() }
+    let (holds, since) = (NonZeroU32::MIN, at(4_000));
+    State::Held { next_attempt: 2, due: at(64_000), reason: "plugin_missing".to_owned(), holds, since }
 }
 
 fn ended(attempts: u32) -> State {
-    State::Ended { outcome: "stopped".to_owned(), detail: Some("genug".to_owned()), attempts_made: attempts }
+    State::Ended {
+        outcome: "stopped".to_owned(),
+        detail: Some("genug".to_owned()),
+        attempts_made: attempts,
+        ended_at: at(1_500),
+    }
 }
 
 async fn record(journal: &dyn Journal, entry: Entry) {
-    let _recorded = journal.record(entry).await.expect("recorded");
+    let _recording = journal.record(entry).await.expect("recorded");
 }
 
 async fn story(journal: &dyn Journal, name: &str) -> Story {
@@ -125,7 +134,10 @@ async fn each_state_comes_out_as_it_went_in() {
         ("b", State::Accepted),
         ("c", waiting(u32::MAX)),
         ("d", held()),
-        ("e", State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts_made: 0 }),
+        (
+            "e",
+            State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts_made: 0, ended_at: at(7) },
+        ),
     ] {
         record(journal, entry(name, 0, state_in.clone(), None)).await;
         assert_eq!(state(journal, name).await, state_in);
@@ -157,6 +169,118 @@ async fn a_state_never_goes_back() {
         assert_eq!(story.attempts.len(), 2, "a late duplicate's attempt is kept all the same");
         assert_eq!(story.updated_at, at(2_000));
     }
+}
+
+/// What the journal knows of a notification, in a form that can be compared.
+async fn known(journal: &dyn Journal, envelope: &Envelope) -> String {
+    match journal.known(&envelope.notification).await.expect("readable") {
+        Known::Nothing => "nothing".to_owned(),
+        Known::AnotherText => "another text".to_owned(),
+        Known::Standing(standing) => told(&standing),
+    }
+}
+
+fn told(standing: &Standing) -> String {
+    match standing {
+        Standing::Waiting(progress) => format!("{progress:?}"),
+        Standing::Ended(ending) => {
+            format!("{:?} {} {} {}", ending.outcome, ending.attempts, ending.first_seen, ending.at)
+        }
+    }
+}
+
+fn progress(attempt: u32, due: Moment, held: Option<Held>) -> String {
+    let attempt = AttemptNumber::new(attempt).expect("not zero");
+    told(&Standing::Waiting(Progress { attempt, due, first_seen: at(0), held }))
+}
+
+#[tokio::test]
+async fn how_far_a_notification_has_come_is_known() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let (sent, other) = (envelope("n1", ""), envelope("n1", " "));
+    assert_eq!(known(journal, &sent).await, "nothing");
+    assert_eq!(journal.accept(&sent).await.expect("an answer"), Acceptance::Publish);
+    assert_eq!(known(journal, &sent).await, "nothing", "it has only come in");
+    assert_eq!(known(journal, &other).await, "another text");
+    record(journal, entry("n1", 1, waiting(2), Some(attempt(1)))).await;
+    assert_eq!(known(journal, &sent).await, progress(2, at(60_000), None));
+    record(journal, entry("n1", 2, held(), None)).await;
+    let row = Held { since: at(4_000), count: NonZeroU32::MIN };
+    assert_eq!(known(journal, &sent).await, progress(2, at(64_000), Some(row)));
+    record(journal, entry("n1", 3, ended(2), None)).await;
+    let stopped = Outcome::Stopped { reason: "genug".to_owned() };
+    let ending = format!("{stopped:?} 2 {} {}", at(0), at(1_500));
+    assert_eq!(known(journal, &sent).await, ending);
+    assert_eq!(known(journal, &other).await, "another text");
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_too_late_is_told_what_is_there() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let due = |milliseconds| State::Waiting { next_attempt: 2, due: at(milliseconds) };
+    let behind = async |state: State| match journal.record(entry("n1", 1, state, None)).await {
+        Ok(Recording::Current(_)) => "current".to_owned(),
+        Ok(Recording::Behind(standing)) => told(&standing),
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(behind(due(1)).await, "current");
+    assert_eq!(behind(due(1)).await, "current", "the same entry again, because its answer was lost");
+    assert_eq!(behind(due(2)).await, progress(2, at(1), None), "another message was as far as this one");
+    assert_eq!(behind(waiting(3)).await, "current");
+    assert_eq!(behind(due(2)).await, progress(3, at(60_000), None));
+    assert_eq!(behind(ended(3)).await, "current");
+    assert_eq!(behind(ended(3)).await, "current");
+    assert!(behind(waiting(4)).await.starts_with("Stopped"));
+    assert!(behind(ended(4)).await.starts_with("Stopped"));
+    assert_eq!(state(journal, "n1").await, ended(3));
+}
+
+#[tokio::test]
+async fn entries_of_one_notification_at_once_make_one_current() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let due = |number| State::Waiting { next_attempt: 2, due: at(number) };
+    let entries = (0..40).map(|number| journal.record(entry("n1", 1, due(number), None)));
+    let current = join_all(entries).await.into_iter().filter(|recording| match recording {
+        Ok(Recording::Current(_)) => true,
+        Ok(Recording::Behind(_)) => false,
+        Err(error) => panic!("{error}"),
+    });
+    assert_eq!(current.count(), 1);
+}
+
+#[tokio::test]
+async fn a_repetition_is_noted_once_for_each_place_on_the_way() {
+    let folder = folder();
+    let journal = open(&folder).await;
+    let mut sent = envelope("n1", "");
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First);
+    assert_eq!(state(&journal, "n1").await, State::Accepted);
+    assert_eq!(known(&journal, &sent).await, "nothing", "no attempt is known to have ended");
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further);
+    journal.close().await;
+    let journal = open(&folder).await;
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further, "it is durable");
+    sent.progress.held = Some(Held { since: at(0), count: NonZeroU32::MIN });
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First, "a hold came between");
+    sent.progress = Progress { attempt: sent.progress.attempt.next(), held: None, ..sent.progress };
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First);
+    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_harms_nobody_else() {
+    let folder = folder();
+    let journal = open(&folder).await;
+    record(&journal, entry("n1", 1, waiting(2), None)).await;
+    let mut other = other_process(&folder.path().join("journal.db")).await;
+    query("UPDATE notification SET state = '{\"state\":\"odd\"}'").execute(&mut other).await.expect("odd");
+    assert_eq!(known(&journal, &envelope("n1", "")).await, "nothing");
+    record(&journal, entry("n2", 1, waiting(2), None)).await;
+    record(&journal, entry("n1", 1, waiting(3), None)).await;
+    assert_eq!(state(&journal, "n1").await, waiting(3), "the next entry mends it");
 }
 
 #[tokio::test]

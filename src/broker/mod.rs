@@ -4,7 +4,7 @@
 //! `tests/broker.rs` holds both to the same conformance suite.
 //!
 //! The rule that every implementation keeps: a message leaves the broker only when its successor is durable there,
-//! or when its ending is recorded. A [`Delivery`] is settled by exactly one of the four functions of its [`Receipt`],
+//! or when its ending is recorded. A [`Delivery`] is settled by exactly one of the five functions of its [`Receipt`],
 //! each of which consumes it; one that is dropped instead is handed back and delivered again.
 //!
 //! A broker decides nothing: it holds what it is given until the moment that [`Progress::due`] names.
@@ -49,6 +49,8 @@ pub trait Broker: Send + Sync {
 pub struct Delivery {
     /// What came.
     pub content: Content,
+    /// Whether the message may have been handed out before, here or elsewhere. `false` is certain.
+    pub redelivered: bool,
     /// How to settle it.
     pub receipt: Box<dyn Receipt>,
 }
@@ -76,6 +78,12 @@ pub trait Receipt: Send + Sync {
     /// # Errors
     /// The message may be delivered again.
     async fn finish(self: Box<Self>, event: &OutcomeEvent, recorded: Recorded) -> Result<(), BrokerError>;
+
+    /// Forgets a further message of a notification whose ending is recorded: another message brings the event.
+    ///
+    /// # Errors
+    /// The message may be delivered again.
+    async fn forget(self: Box<Self>, recorded: Recorded) -> Result<(), BrokerError>;
 
     /// Moves the message, whole, to the poison queue with the reason beside it; for a notification that is abandoned,
     /// the payment centre's event is made durable as well.

@@ -6,7 +6,9 @@
 
 mod attempt;
 mod merchant;
+mod under_way;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,31 +18,45 @@ use tokio::task::{JoinError, JoinSet};
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Envelope, Happened, HoldReason, Ladder, NextStep, Outcome, OutcomeEvent, Policy, Recorded, next_step,
+    Ending, Envelope, Happened, HoldReason, Known, Ladder, Moment, NextStep, Outcome, OutcomeEvent, Policy,
+    Recorded, TakeUp, TransportFailure, next_step, take_up,
 };
-use crate::journal::{self, Entry, Journal, State};
+use crate::journal::{self, Entry, Journal, JournalError, Recording, Repetition, State};
 
 use attempt::{Attempted, attempt};
 pub use merchant::{Merchant, Merchants};
+use under_way::UnderWay;
+
+/// Beside a message in the poison queue.
+const ANOTHER_TEXT: &str =
+    "another notification has this id: it is known with other content, and an id names one notification for ever";
 
 /// A message that comes back so little before it is due is kept, not parked once more.
 const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
 
 /// Takes deliveries and carries each through, until the broker stops handing them out.
 pub struct Deliverer {
-    /// Where notifications wait.
-    pub broker: Arc<dyn Broker>,
-    /// What happened.
-    pub journal: Arc<dyn Journal>,
-    /// Everybody that can be told.
-    pub merchants: Merchants,
-    /// The ladder that a hold of an unknown merchant is decided with.
-    pub ladder: Ladder,
-    /// Bounds of the decisions.
-    pub policy: Policy,
+    broker: Arc<dyn Broker>,
+    journal: Arc<dyn Journal>,
+    merchants: Merchants,
+    ladder: Ladder,
+    policy: Policy,
+    under_way: UnderWay,
 }
 
 impl Deliverer {
+    /// A deliverer to these merchants. `ladder` is the one that a hold of an unknown merchant is decided with.
+    #[must_use]
+    pub fn new(
+        broker: Arc<dyn Broker>,
+        journal: Arc<dyn Journal>,
+        merchants: Merchants,
+        ladder: Ladder,
+        policy: Policy,
+    ) -> Self {
+        Self { broker, journal, merchants, ladder, policy, under_way: UnderWay::default() }
+    }
+
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
     /// under way, for at most `drain`, and hands back the rest.
     pub async fn run(self, drain: Duration) {
@@ -71,8 +87,8 @@ impl Deliverer {
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
-        let receipt = delivery.receipt;
-        let envelope = match delivery.content {
+        let broker::Delivery { content, redelivered, receipt } = delivery;
+        let envelope = match content {
             Content::Readable(envelope) => envelope,
             Content::Unreadable(reason) => {
                 tracing::error!(%reason, "a message that cannot be read goes to the poison queue");
@@ -86,69 +102,93 @@ impl Deliverer {
             return;
         }
         tokio::time::sleep(early).await;
+        let _turn = self.under_way.wait_for_turn(envelope.notification.id()).await;
+        let taken = Taken { envelope, redelivered, receipt, drained };
+        let known = taken.insist("looked up", || self.journal.known(&taken.envelope.notification)).await;
+        match known.map(|known| self.take_up(&taken, known)) {
+            None => taken.receipt.hand_back().await,
+            Some(TakeUp::Attempt) => self.tell(taken).await,
+            Some(other) => catch_up(taken, other).await,
+        }
+    }
+
+    fn take_up(&self, taken: &Taken, known: Known) -> TakeUp {
+        take_up(&taken.envelope.progress, taken.redelivered, known, self.policy.further_message_lag)
+    }
+
+    /// Makes the attempt, decides what follows, records it and carries it out.
+    async fn tell(&self, taken: Taken) {
+        let envelope = &taken.envelope;
         let late = clock::now().since(envelope.progress.due);
-        let Attempted { happened, record } = self.attempt(&envelope).await;
-        let ladder = self.merchant(&envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
+        let Some(Attempted { happened, record }) = self.attempt(&taken).await else {
+            taken.receipt.hand_back().await;
+            return;
+        };
+        let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
-        log(&envelope, late, record.as_ref(), &step);
-        self.carry_out(&envelope, record, step, receipt, drained).await;
+        log(envelope, late, record.as_ref(), &step);
+        let entry = entry(envelope, record, &step);
+        let at = entry.at;
+        match taken.insist("recorded", || self.journal.record(entry.clone())).await {
+            None => taken.receipt.hand_back().await,
+            Some(Recording::Current(recorded)) => carry_out(taken, step, at, recorded).await,
+            Some(Recording::Behind(standing)) => {
+                let other = self.take_up(&taken, Known::Standing(standing));
+                catch_up(taken, other).await;
+            }
+        }
     }
 
     fn merchant(&self, envelope: &Envelope) -> Option<&Arc<Merchant>> {
         self.merchants.get(envelope.notification.merchant())
     }
 
-    async fn attempt(&self, envelope: &Envelope) -> Attempted {
-        let held = |reason| Attempted { happened: Happened::Held(reason), record: None };
-        let Some(merchant) = self.merchant(envelope) else { return held(HoldReason::UnknownMerchant) };
-        let Some(_slot) = merchant.slot() else { return held(HoldReason::MerchantBusy) };
-        attempt(envelope, merchant).await
-    }
-
-    async fn carry_out(
-        &self,
-        envelope: &Envelope,
-        attempt: Option<journal::Attempt>,
-        step: NextStep,
-        receipt: Box<dyn Receipt>,
-        drained: watch::Receiver<bool>,
-    ) {
-        let entry = entry(envelope, attempt, &step);
-        let at = entry.at;
-        let Some(recorded) = self.record(entry, drained).await else {
-            receipt.hand_back().await;
-            return;
+    /// What comes of the attempt; nothing if the gateway stops before it could begin.
+    async fn attempt(&self, taken: &Taken) -> Option<Attempted> {
+        let envelope = &taken.envelope;
+        let without = |happened| Some(Attempted { happened, record: None });
+        let Some(merchant) = self.merchant(envelope) else {
+            return without(Happened::Held(HoldReason::UnknownMerchant));
         };
-        let result = match step {
-            NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-                receipt.park(&Envelope { progress, ..envelope.clone() }).await
-            }
-            NextStep::Finish(outcome) => {
-                let attempts = outcome.attempts(envelope.progress.attempt);
-                let first_seen = envelope.progress.first_seen;
-                let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
-                match outcome {
-                    Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await,
-                    Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
-                        receipt.finish(&event, recorded).await
-                    }
-                }
-            }
+        let Some(_slot) = merchant.slot() else {
+            return without(Happened::Held(HoldReason::MerchantBusy));
         };
-        settled(result, Some(envelope));
+        if taken.redelivered {
+            match taken.insist("noted", || self.journal.repeat(envelope)).await? {
+                Repetition::First => {}
+                Repetition::Further => return without(Happened::NoReply(TransportFailure::Interrupted)),
+            }
+        }
+        Some(attempt(envelope, merchant).await)
     }
+}
 
-    /// Records, however long it takes: a journal that is away slows the intake down, because deliveries stay out.
-    /// Gives up only when the gateway stops.
-    async fn record(&self, entry: Entry, mut drained: watch::Receiver<bool>) -> Option<Recorded> {
+/// A message that has been taken up.
+struct Taken {
+    envelope: Box<Envelope>,
+    redelivered: bool,
+    receipt: Box<dyn Receipt>,
+    /// Becomes true when the gateway stops.
+    drained: watch::Receiver<bool>,
+}
+
+impl Taken {
+    /// Asks the journal, however long it takes: a journal that is away slows the intake down, because deliveries stay
+    /// out. Gives up only when the gateway stops.
+    async fn insist<T, F>(&self, done: &str, mut ask: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, JournalError>>,
+    {
         const LONGEST_WAIT: Duration = Duration::from_secs(5);
         let mut wait = Duration::from_millis(50);
+        let mut drained = self.drained.clone();
         loop {
-            match self.journal.record(entry.clone()).await {
-                Ok(recorded) => return Some(recorded),
+            match ask().await {
+                Ok(answer) => return Some(answer),
                 Err(error) => {
-                    tracing::error!(notification = %entry.notification_id, %error, retry_in = ?wait, "not recorded");
+                    let notification = self.envelope.notification.id();
+                    tracing::error!(%notification, %error, retry_in = ?wait, "not {done}");
                 }
             }
             tokio::select! {
@@ -159,7 +199,58 @@ impl Deliverer {
     }
 }
 
+/// Carries out what follows an attempt, which is recorded.
+async fn carry_out(taken: Taken, step: NextStep, at: Moment, recorded: Recorded) {
+    let Taken { envelope, receipt, .. } = taken;
+    let result = match step {
+        NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
+            receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
+        }
+        NextStep::Finish(outcome) => {
+            let attempts = outcome.attempts(envelope.progress.attempt);
+            let first_seen = envelope.progress.first_seen;
+            finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
+        }
+    };
+    settled(result, Some(&envelope));
+}
+
+/// Settles a message that makes no attempt, because its notification has come further.
+async fn catch_up(taken: Taken, step: TakeUp) {
+    let Taken { envelope, receipt, redelivered, .. } = taken;
+    let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
+    tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
+    let result = match step {
+        TakeUp::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
+        TakeUp::Finish(ending) => finish(&envelope, receipt, ending).await,
+        TakeUp::Forget(recorded) => receipt.forget(recorded).await,
+        TakeUp::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
+        // Nothing is further than what has just been recorded, so this cannot be; it comes again.
+        TakeUp::Attempt => {
+            receipt.hand_back().await;
+            Ok(())
+        }
+    };
+    settled(result, Some(&envelope));
+}
+
+async fn finish(
+    envelope: &Envelope,
+    receipt: Box<dyn Receipt>,
+    ending: Ending,
+) -> Result<(), BrokerError> {
+    let Ending { outcome, attempts, first_seen, at, recorded } = ending;
+    let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
+    match outcome {
+        Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await,
+        Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
+            receipt.finish(&event, recorded).await
+        }
+    }
+}
+
 fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep) -> Entry {
+    let at = clock::now();
     let state = match step {
         NextStep::Retry(progress) => {
             State::Waiting { next_attempt: progress.attempt.get(), due: progress.due }
@@ -168,11 +259,14 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
             next_attempt: progress.attempt.get(),
             due: progress.due,
             reason: reason.to_string(),
+            holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
+            since: progress.held.map_or(at, |held| held.since),
         },
         NextStep::Finish(outcome) => State::Ended {
             outcome: outcome.name().to_owned(),
             detail: outcome.detail().map(str::to_owned),
             attempts_made: outcome.attempts(envelope.progress.attempt),
+            ended_at: at,
         },
     };
     Entry {
@@ -181,7 +275,7 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         merchant_order_id: envelope.notification.record.merchant_order_id.clone(),
         raw: envelope.notification.raw.clone(),
         first_seen: envelope.progress.first_seen,
-        at: clock::now(),
+        at,
         state,
         attempt,
     }

@@ -5,7 +5,8 @@
 //! carries out what this module returns and never decides for itself.
 //!
 //! Read in this order: [`Notification`] (what must be told), [`Envelope`] (that, and how far it has come),
-//! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows).
+//! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows), [`take_up`] (which of several
+//! messages of one notification goes on).
 
 mod envelope;
 mod exchange;
@@ -17,6 +18,7 @@ mod money;
 mod next_step;
 mod notification;
 mod outcome;
+mod standing;
 mod verdict;
 
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
@@ -29,4 +31,5 @@ pub use money::{Currency, Money};
 pub use next_step::{Happened, HoldReason, NextStep, Policy, next_step};
 pub use notification::{Channel, Failure, InvalidRecord, Notification, Payer, PaymentStatus, Record, SCHEMA};
 pub use outcome::{Outcome, OutcomeEvent, Recorded};
+pub use standing::{Ending, Known, Standing, TakeUp, take_up};
 pub use verdict::{TransportFailure, Verdict};

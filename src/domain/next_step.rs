@@ -17,13 +17,20 @@ pub struct Policy {
     /// How long a notification may be held in a row before it is abandoned to the poison queue. A hold for want of
     /// room does not count towards it.
     pub longest_hold: Duration,
+    /// How much longer than the message that goes on a further message of the same notification waits. To be longer
+    /// than an attempt takes, so that gateways that share their queues do not attempt both at once.
+    pub further_message_lag: Duration,
 }
 
 impl Default for Policy {
-    /// One hour, and three days.
+    /// One hour, three days, and half a minute.
     fn default() -> Self {
         let hour = Duration::from_secs(60 * 60);
-        Self { longest_retry_after: hour, longest_hold: 72 * hour }
+        Self {
+            longest_retry_after: hour,
+            longest_hold: 72 * hour,
+            further_message_lag: Duration::from_secs(30),
+        }
     }
 }
 

@@ -42,6 +42,19 @@ impl Outcome {
         }
     }
 
+    /// The outcome of that name and text: the reverse of [`name`](Self::name) and [`detail`](Self::detail).
+    #[must_use]
+    pub fn named(name: &str, detail: Option<String>) -> Option<Self> {
+        let reason = || detail.clone().unwrap_or_default();
+        Some(match name {
+            "confirmed" => Self::Confirmed { detail },
+            "stopped" => Self::Stopped { reason: reason() },
+            "exhausted" => Self::Exhausted { reason: reason() },
+            "abandoned" => Self::Abandoned { reason: reason() },
+            _ => return None,
+        })
+    }
+
     /// The text that goes with it, if there is one.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {

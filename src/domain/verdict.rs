@@ -46,6 +46,8 @@ pub enum TransportFailure {
     InvalidResponse,
     /// The reply's header section is larger than the bound.
     HeadersTooLarge,
+    /// The gateway was cut off in this attempt, and in its repetition too: what the merchant answered is not known.
+    Interrupted,
 }
 
 impl TransportFailure {
@@ -62,6 +64,7 @@ impl TransportFailure {
             Self::ConnectionLost => "connection_lost",
             Self::InvalidResponse => "invalid_response",
             Self::HeadersTooLarge => "headers_too_large",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -78,6 +81,7 @@ impl fmt::Display for TransportFailure {
             Self::ConnectionLost => "the connection ended before the answer did",
             Self::InvalidResponse => "what the merchant sent is no HTTP",
             Self::HeadersTooLarge => "the answer's headers are larger than the bound",
+            Self::Interrupted => "the gateway was stopped twice in the middle of this attempt; its answer is not known",
         })
     }
 }

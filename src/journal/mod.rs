@@ -3,18 +3,21 @@
 //! The rule: a row is durable before the broker is told to forget what it tells of. The proof of that is
 //! [`Recorded`], which only this module makes.
 //!
-//! The journal decides nothing and is asked nothing on the way of a notification: it is written there, and read by
-//! people through the API.
+//! It decides nothing. A message that is taken up is held against it, so that a notification of which there are several
+//! messages is told once ([`crate::domain::take_up`] decides); everything else is read by people, through the API.
 
 mod sqlite;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Envelope, MerchantId, Moment, NotificationId, Recorded};
+use crate::domain::{
+    Envelope, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing,
+};
 
 pub use sqlite::{Settings, SqliteJournal};
 
@@ -33,11 +36,23 @@ pub trait Journal: Send + Sync {
     /// It was not noted; the notification may be published once more when its sender asks again.
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
 
+    /// How far the notification has come.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn known(&self, notification: &Notification) -> Result<Known, JournalError>;
+
+    /// Notes that an attempt begins that may have been begun before, and been cut off.
+    ///
+    /// # Errors
+    /// Nothing was noted.
+    async fn repeat(&self, envelope: &Envelope) -> Result<Repetition, JournalError>;
+
     /// Records an attempt, a hold or an ending, and what became of the notification by it.
     ///
     /// # Errors
     /// Nothing was recorded; the caller tries again, and meanwhile keeps the message at the broker.
-    async fn record(&self, entry: Entry) -> Result<Recorded, JournalError>;
+    async fn record(&self, entry: Entry) -> Result<Recording, JournalError>;
 
     /// The whole story of a notification; `None` when the journal has never heard of it.
     ///
@@ -61,6 +76,24 @@ pub enum Acceptance {
     AlreadyThere,
     /// Another notification has that name.
     Conflict,
+}
+
+/// Whether an attempt has been repeated before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// It is the first time.
+    First,
+    /// It was noted before that it is repeated: it has been begun twice.
+    Further,
+}
+
+/// What became of an entry.
+#[derive(Debug)]
+pub enum Recording {
+    /// It is how far the notification has come now.
+    Current(Recorded),
+    /// The notification had come that far, or further, by another message. The attempt is kept; nothing else is.
+    Behind(Standing),
 }
 
 /// What happened to a notification just now.
@@ -107,6 +140,10 @@ pub enum State {
         due: Moment,
         /// What it waits for.
         reason: String,
+        /// How many times in a row it has been held.
+        holds: NonZeroU32,
+        /// When the first of these holds began.
+        since: Moment,
     },
     /// It has ended.
     Ended {
@@ -116,7 +153,30 @@ pub enum State {
         detail: Option<String>,
         /// How many attempts were made.
         attempts_made: u32,
+        /// When it ended.
+        ended_at: Moment,
     },
+}
+
+impl State {
+    /// What a later state of the same notification has more of.
+    fn place(&self) -> (u8, u32, u32) {
+        match self {
+            Self::Received => (0, 0, 0),
+            Self::Accepted => (1, 0, 0),
+            Self::Waiting { next_attempt, .. } => (2, *next_attempt, 0),
+            Self::Held { next_attempt, holds, .. } => (2, *next_attempt, holds.get()),
+            Self::Ended { .. } => (3, 0, 0),
+        }
+    }
+
+    /// Whether a notification that is in this state stays in it when the other is recorded.
+    ///
+    /// One that is the same to the millisecond is taken for the same entry, recorded twice because its first answer
+    /// was lost: whoever recorded it has not acted upon it yet.
+    fn outlasts(&self, other: &Self) -> bool {
+        self.place() >= other.place() && self != other
+    }
 }
 
 /// One attempt, as it is kept. Bodies are not kept, nor is the request's query, which may hold a merchant's secret.

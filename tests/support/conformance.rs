@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use paynotify::broker::{Broker, Content, Delivery};
-use paynotify::domain::{Envelope, Moment, Notification, Outcome, OutcomeEvent, Recorded};
-use paynotify::journal::{Entry, Journal, Settings, SqliteJournal, State};
+use paynotify::domain::{Envelope, Moment, Notification, Outcome, OutcomeEvent, Recorded, Standing};
+use paynotify::journal::{Entry, Journal, Recording, Settings, SqliteJournal, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -163,21 +163,28 @@ impl Fixture {
 
     /// The proof that the journal knows of an ending, which only a journal gives.
     pub async fn recorded(&self, envelope: &Envelope, event: &OutcomeEvent) -> Recorded {
+        let at = now();
         let entry = Entry {
             notification_id: envelope.notification.id().clone(),
             merchant_id: envelope.notification.merchant().clone(),
             merchant_order_id: None,
             raw: envelope.notification.raw.clone(),
             first_seen: envelope.progress.first_seen,
-            at: now(),
+            at,
             state: State::Ended {
                 outcome: event.outcome.to_owned(),
                 detail: None,
                 attempts_made: event.attempts,
+                ended_at: at,
             },
             attempt: None,
         };
-        self.journal.record(entry).await.expect("recorded")
+        match self.journal.record(entry).await.expect("recorded") {
+            Recording::Current(recorded) => recorded,
+            // Ended before, by another message.
+            Recording::Behind(Standing::Ended(ending)) => ending.recorded,
+            Recording::Behind(Standing::Waiting(progress)) => panic!("an ending is never behind {progress:?}"),
+        }
     }
 
     fn expect_event(&self, event: &OutcomeEvent) {
@@ -250,6 +257,8 @@ macro_rules! conformance_suite {
             a_delivery_that_is_handed_back_comes_again
             only_what_is_unsettled_comes_again_after_a_restart
             no_more_is_out_than_the_prefetch
+            only_what_was_out_before_is_redelivered
+            a_further_message_is_forgotten_without_an_event
             an_unreadable_body_is_poisoned_whole
             an_unreadable_header_is_poisoned_whole
             a_bare_record_is_a_new_notification

@@ -227,6 +227,39 @@ async fn poison_what_was_injected(fixture: &mut Fixture, body: Bytes, headers: &
     fixture.poison(body, &reason, None, delivery).await;
 }
 
+pub async fn only_what_was_out_before_is_redelivered(fixture: &mut Fixture) {
+    fixture.publish(&envelope("n1")).await;
+    let (came, delivery) = fixture.take_readable().await;
+    assert!(!delivery.redelivered, "it is new");
+    delivery.receipt.park(&parked(came, Duration::from_millis(1))).await.expect("parked");
+    let (_, delivery, _) = fixture.take_due().await;
+    assert!(!delivery.redelivered, "a successor is new");
+    delivery.receipt.hand_back().await;
+    let (_, delivery) = fixture.take_readable().await;
+    assert!(delivery.redelivered, "it was handed back");
+    drop(delivery);
+    let (came, delivery) = fixture.take_readable().await;
+    assert!(delivery.redelivered, "it was dropped");
+    delivery.receipt.park(&parked(came, Duration::from_millis(1))).await.expect("parked");
+    let (came, delivery, _) = fixture.take_due().await;
+    assert!(!delivery.redelivered, "its successor is new again");
+    fixture.probe.restart().await;
+    drop(delivery);
+    let (again, delivery) = fixture.take_readable().await;
+    assert_same(&again, &came);
+    assert!(delivery.redelivered, "it was out when the broker ended");
+    fixture.finish(&again, delivery).await;
+}
+
+pub async fn a_further_message_is_forgotten_without_an_event(fixture: &mut Fixture) {
+    let sent = envelope("n1");
+    fixture.publish(&sent).await;
+    let (came, delivery) = fixture.take_readable().await;
+    let recorded = fixture.recorded(&came, &event(&came, &Outcome::Confirmed { detail: None })).await;
+    delivery.receipt.forget(recorded).await.expect("forgotten");
+    fixture.nothing_comes().await;
+}
+
 pub async fn an_unreadable_body_is_poisoned_whole(fixture: &mut Fixture) {
     let bodies: [&[u8]; 4] = [b"", b"success", b"{\"schema\":\"payment-result/2\"}\n", b"\x00\xff\xfe{"];
     for body in bodies {

@@ -96,7 +96,7 @@ impl Consumer {
     }
 
     fn read(&self, delivery: Delivery) -> Taken {
-        let acker = delivery.acker.clone();
+        let (acker, redelivered) = (delivery.acker.clone(), delivery.redelivered);
         let arrived = Arrived::of(delivery);
         let longest = self.shared.settings.longest_message;
         let content = match &self.source {
@@ -104,6 +104,6 @@ impl Consumer {
             None => message::read(&arrived, &self.shared.topology.incoming, longest, clock::now()),
         };
         let receipt = AmqpReceipt::new(self.shared.clone(), self.generation.clone(), arrived, acker);
-        Taken { content, receipt }
+        Taken { content, redelivered, receipt }
     }
 }

@@ -1,4 +1,4 @@
-//! A publisher: one task that owns one channel, and the only maker of [`Settled`].
+//! A publisher: one task that owns one channel, and the maker of [`Settled`].
 //!
 //! lapin pairs a returned message with the wrong confirm when several publishes are under way on a channel, and swaps
 //! confirms when several tasks publish on clones of one. So no other task touches the channel; a batch is published
@@ -19,15 +19,24 @@ use tokio::sync::{mpsc, oneshot};
 use super::generation::{GaveUp, Generation, patiently};
 use super::message::Outgoing;
 use crate::broker::BrokerError;
+use crate::domain::Recorded;
 
 /// The most messages that are under way on one channel at once.
 pub(super) const BATCH: usize = 128;
 
-/// Proof that the broker has confirmed a message. Whoever acknowledges must bring one.
+/// Proof that the broker has confirmed a message, or that there is nothing to publish. Whoever acknowledges must bring
+/// one.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Settled {
     _made_here_alone: (),
+}
+
+impl Settled {
+    /// Nothing is to be published: the ending is recorded, and another message brings its event.
+    pub(super) fn already(_recorded: Recorded) -> Self {
+        Self { _made_here_alone: () }
+    }
 }
 
 /// A message to publish, and whom to tell.

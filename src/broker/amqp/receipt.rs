@@ -24,6 +24,7 @@ use crate::domain::{Envelope, OutcomeEvent, Recorded};
 /// A delivery that a consumer has taken and nobody has asked for yet.
 pub(super) struct Taken {
     pub(super) content: Content,
+    pub(super) redelivered: bool,
     pub(super) receipt: AmqpReceipt,
 }
 
@@ -33,7 +34,7 @@ impl Taken {
         if let Some(unsettled) = &mut self.receipt.unsettled {
             unsettled.slot = Some(slot);
         }
-        Delivery { content: self.content, receipt: Box::new(self.receipt) }
+        Delivery { content: self.content, redelivered: self.redelivered, receipt: Box::new(self.receipt) }
     }
 }
 
@@ -162,6 +163,11 @@ impl Receipt for AmqpReceipt {
         let _busy = self.shared.begin();
         let settled = self.publish_event(event).await?;
         self.acknowledge(settled).await
+    }
+
+    async fn forget(mut self: Box<Self>, recorded: Recorded) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        self.acknowledge(Settled::already(recorded)).await
     }
 
     async fn poison(

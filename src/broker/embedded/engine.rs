@@ -7,7 +7,7 @@
 //! After a write that failed nothing is handed out until one has succeeded again: what is handed out cannot be
 //! settled then, and would go to the merchant over and over. Only what is on its way already still comes, once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) type Answer = oneshot::Sender<Result<(), BrokerError>>;
 #[derive(Debug)]
 pub(super) enum Settlement {
     Park(Message),
-    Finish(Event),
+    Finish(Option<Event>),
     Poison(String, Option<Event>),
 }
 
@@ -72,6 +72,10 @@ pub(super) struct Engine {
     pub(super) out: HashMap<i64, Moment>,
     /// No message that is not out is due before; none at all if there is none.
     pub(super) next_due: Option<Moment>,
+    /// Those that were handed back and have not been settled since.
+    pub(super) came_back: HashSet<i64>,
+    /// This life's number: what was written in another one may have been out before.
+    pub(super) life: i64,
     /// Whether so much waits that nothing new is taken.
     pub(super) full: bool,
 }
@@ -142,6 +146,7 @@ impl Engine {
 
     fn take_back(&mut self, number: i64) {
         if let Some(due) = self.out.remove(&number) {
+            self.came_back.insert(number);
             self.wake_for(due);
         }
     }
@@ -165,9 +170,10 @@ impl Engine {
         }
         for message in messages {
             self.out.insert(message.number, message.due);
+            let redelivered = message.life != self.life || self.came_back.contains(&message.number);
             let lease = Lease::new(message.number, asking.clone(), self.returning.clone());
             // There is room for all that can be out. If nobody is there to take it, its lease comes back at once.
-            let _ = deliveries.try_send(Waiting { message, lease });
+            let _ = deliveries.try_send(Waiting { message, redelivered, lease });
         }
         Ok(())
     }
@@ -181,7 +187,7 @@ impl Engine {
                 Command::Publish(_, answer) if self.full => drop(answer.send(Err(self.too_much()))),
                 Command::Publish(message, answer) => {
                     publishing.push((message.due, answer));
-                    group.put.push((None, message));
+                    group.new.push(message);
                 }
                 Command::Settle(number, settlement, answer) => {
                     let parked_until = settle(&mut group, number, settlement);
@@ -206,12 +212,14 @@ impl Engine {
             self.answer(answer, &written);
         }
         for (number, parked_until, answer) in settling {
-            let was_due = self.out.remove(&number);
             match (&written, parked_until) {
-                (Ok(()), Some(due)) => self.wake_for(due),
-                (Ok(()), None) => {}
+                (Ok(()), parked_until) => {
+                    self.out.remove(&number);
+                    self.came_back.remove(&number);
+                    parked_until.into_iter().for_each(|due| self.wake_for(due));
+                }
                 // It is still there, as it was.
-                (Err(_), _) => was_due.into_iter().for_each(|due| self.wake_for(due)),
+                (Err(_), _) => self.take_back(number),
             }
             self.answer(answer, &written);
         }
@@ -223,7 +231,7 @@ impl Engine {
     async fn write(&mut self, group: &Group) -> Result<(), Problem> {
         let kept = self.settings.outcomes_kept;
         let written =
-            store::write(&mut self.connection, group, clock::now(), kept).await.map_err(Problem::from);
+            store::write(&mut self.connection, group, self.life, clock::now(), kept).await.map_err(Problem::from);
         self.note(written.as_ref().copied());
         if written.is_ok() {
             // Whether there is room is asked after the commit, and a failure to tell is met again by the next write.
@@ -250,10 +258,10 @@ fn settle(group: &mut Group, number: i64, settlement: Settlement) -> Option<Mome
     match settlement {
         Settlement::Park(message) => {
             let due = message.due;
-            group.put.push((Some(number), message));
+            group.parked.push((number, message));
             return Some(due);
         }
-        Settlement::Finish(event) => group.events.push(event),
+        Settlement::Finish(event) => group.events.extend(event),
         Settlement::Poison(reason, event) => {
             group.poisoned.push((number, reason));
             group.events.extend(event);

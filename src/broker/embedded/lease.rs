@@ -15,6 +15,7 @@ use crate::domain::{Envelope, OutcomeEvent, Recorded, Unreadable};
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) message: Stored,
+    pub(super) redelivered: bool,
     pub(super) lease: Lease,
 }
 
@@ -25,7 +26,7 @@ impl Waiting {
             Ok(envelope) => Content::Readable(Box::new(envelope)),
             Err(unreadable) => Content::Unreadable(unreadable),
         };
-        Delivery { content, receipt: Box::new(self.lease) }
+        Delivery { content, redelivered: self.redelivered, receipt: Box::new(self.lease) }
     }
 }
 
@@ -66,7 +67,11 @@ impl Receipt for Lease {
     }
 
     async fn finish(self: Box<Self>, event: &OutcomeEvent, _: Recorded) -> Result<(), BrokerError> {
-        self.settle(Settlement::Finish(Event::new(event))).await
+        self.settle(Settlement::Finish(Some(Event::new(event)))).await
+    }
+
+    async fn forget(self: Box<Self>, _: Recorded) -> Result<(), BrokerError> {
+        self.settle(Settlement::Finish(None)).await
     }
 
     async fn poison(self: Box<Self>, reason: &str, event: Option<&OutcomeEvent>) -> Result<(), BrokerError> {

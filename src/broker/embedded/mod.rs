@@ -4,6 +4,8 @@
 //! is on the disk, together with all others that asked meanwhile. Due times are the machine's clock's; when that is
 //! set, waits follow it within a minute.
 //!
+//! There is never more than one message of a notification: publishing one that waits already does nothing.
+//!
 //! Only one process may have the file open: a lock on the file beside it, `<file>.lock`, which stays there, sees to that.
 //!
 //! Absent on purpose: other producers. What comes in comes by [`Broker::publish`]. The payment centre's events stay in
@@ -13,7 +15,7 @@ mod engine;
 mod lease;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,6 +102,8 @@ impl EmbeddedBroker {
             deliveries: Some(handing_out),
             health: report,
             out: HashMap::new(),
+            came_back: HashSet::new(),
+            life: rand::random(),
             // Something may be due: look at once.
             next_due: Some(Moment::EPOCH),
             full,

@@ -1,18 +1,24 @@
 //! The broker's file: what is written in it and read from it. Every function is one thing that the engine does.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query, query_scalar};
 
-use crate::domain::{Envelope, Moment, OutcomeEvent};
+use crate::domain::{Envelope, Moment, NotificationId, OutcomeEvent};
 use crate::sqlite::{self, Schema};
 
 /// The `application_id` is "pnb1" in ASCII.
-pub(super) const SCHEMA: Schema =
-    Schema { name: "paynotify broker", application_id: 0x706e_6231, steps: &[include_str!("schema.sql")] };
+pub(super) const SCHEMA: Schema = Schema {
+    name: "paynotify broker",
+    application_id: 0x706e_6231,
+    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql")],
+};
 
 /// A message as it is written.
 #[derive(Debug)]
 pub(super) struct Message {
+    pub(super) notification: NotificationId,
     pub(super) due: Moment,
     pub(super) body: bytes::Bytes,
     pub(super) headers: String,
@@ -27,6 +33,7 @@ impl Message {
             .map(|(name, text)| (name.to_owned(), text.into()))
             .collect();
         Self {
+            notification: envelope.notification.id().clone(),
             due: envelope.progress.due,
             body: envelope.notification.raw.clone(),
             headers: serde_json::Value::from(headers).to_string(),
@@ -55,13 +62,17 @@ pub(super) struct Stored {
     pub(super) due: Moment,
     pub(super) body: Vec<u8>,
     pub(super) headers: String,
+    /// In which life of the broker it was written.
+    pub(super) life: i64,
 }
 
 /// What is written with one commit.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// New messages, and those that take the place of the one of that number.
-    pub(super) put: Vec<(Option<i64>, Message)>,
+    /// New messages. One of a notification that waits already is left out.
+    pub(super) new: Vec<Message>,
+    /// Those that take the place of the one of that number.
+    pub(super) parked: Vec<(i64, Message)>,
     /// Those that leave for the poison table, and why.
     pub(super) poisoned: Vec<(i64, String)>,
     /// Those that leave.
@@ -74,17 +85,19 @@ pub(super) struct Group {
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     group: &Group,
+    life: i64,
     now: Moment,
     outcomes_kept: u64,
 ) -> Result<(), sqlx::Error> {
     sqlite::begin(connection).await?;
-    let written = write_rows(connection, group, now, outcomes_kept).await;
+    let written = write_rows(connection, group, life, now, outcomes_kept).await;
     sqlite::end(connection, written).await
 }
 
 async fn write_rows(
     connection: &mut SqliteConnection,
     group: &Group,
+    life: i64,
     now: Moment,
     outcomes_kept: u64,
 ) -> Result<(), sqlx::Error> {
@@ -102,15 +115,21 @@ async fn write_rows(
         let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");
         forget.bind(list(group.gone.iter())).execute(&mut *connection).await?;
     }
-    let head = "INSERT INTO message (number, due, body, headers) ";
+    let new = unheard_of(connection, &group.new).await?.into_iter().map(|message| (None, message));
+    let parked = group.parked.iter().map(|(number, message)| (Some(*number), message));
+    let rows: Vec<(Option<i64>, &Message)> = new.chain(parked).collect();
+    let head = "INSERT INTO message (number, notification_id, due, body, headers, life) ";
     let tail = " ON CONFLICT (number) DO UPDATE SET
-        due = excluded.due, body = excluded.body, headers = excluded.headers";
-    sqlite::insert(connection, head, tail, &group.put, |values, (number, message)| {
+        notification_id = excluded.notification_id, due = excluded.due, body = excluded.body,
+        headers = excluded.headers, life = excluded.life";
+    sqlite::insert(connection, head, tail, &rows, |values, (number, message)| {
         values
             .push_bind(*number)
+            .push_bind(message.notification.as_str())
             .push_bind(message.due.unix_milliseconds())
             .push_bind(&*message.body)
-            .push_bind(&message.headers);
+            .push_bind(&message.headers)
+            .push_bind(life);
     })
     .await?;
     let head = "INSERT INTO outcome (routing_key, event) ";
@@ -125,6 +144,24 @@ async fn write_rows(
     Ok(())
 }
 
+/// The new messages without those whose notification waits already, or comes twice among them.
+async fn unheard_of<'a>(
+    connection: &mut SqliteConnection,
+    new: &'a [Message],
+) -> Result<Vec<&'a Message>, sqlx::Error> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = new.iter().map(|message| &message.notification).collect();
+    // Ids have no way to fail.
+    let ids = serde_json::to_string(&ids).unwrap_or_default();
+    let select = query_scalar::<_, String>(
+        "SELECT notification_id FROM message WHERE notification_id IN (SELECT value FROM json_each(?1))",
+    );
+    let mut waiting: HashSet<String> = select.bind(ids).fetch_all(connection).await?.into_iter().collect();
+    Ok(new.iter().filter(|message| waiting.insert(message.notification.to_string())).collect())
+}
+
 /// The first messages that are due and not among those that are `out`.
 pub(super) async fn due(
     connection: &mut SqliteConnection,
@@ -133,7 +170,7 @@ pub(super) async fn due(
     most: usize,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let select = query(
-        "SELECT number, due, body, headers FROM message
+        "SELECT number, due, body, headers, life FROM message
         WHERE due <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))
         ORDER BY due, number LIMIT ?3",
     );
@@ -145,6 +182,7 @@ pub(super) async fn due(
             due: Moment::from_unix_milliseconds(row.try_get(1)?),
             body: row.try_get(2)?,
             headers: row.try_get(3)?,
+            life: row.try_get(4)?,
         })
     };
     rows.iter().map(stored).collect()

@@ -1,13 +1,14 @@
 //! The journal in one SQLite file.
 //!
 //! One task owns the one connection that writes (`writer`); a few connections that only read serve the API
-//! (`reader`). What is asked of the writer while it writes is written together, with one commit, next: so the cost of
+//! (`reader`) and one task that tells how far notifications have come (`lookup`). What is asked of the writer while it writes is written together, with one commit, next: so the cost of
 //! making something durable is shared by all that wait for it.
 //!
 //! Several processes may share a file: each waits for the others' commits, up to a bound.
 //!
 //! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
 
+mod lookup;
 mod reader;
 mod writer;
 
@@ -20,14 +21,18 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::lookup::Question;
 use self::writer::{Command, Row};
-use super::{Acceptance, Entry, Journal, JournalError, State, Story};
-use crate::domain::{Envelope, NotificationId, Recorded};
+use super::{Acceptance, Entry, Journal, JournalError, Recording, Repetition, State, Story};
+use crate::domain::{Envelope, Known, Notification, NotificationId};
 use crate::sqlite::{self, Place, Problem, Schema};
 
 /// The `application_id` is "pnj1" in ASCII.
-const SCHEMA: Schema =
-    Schema { name: "paynotify journal", application_id: 0x706e_6a31, steps: &[include_str!("schema.sql")] };
+const SCHEMA: Schema = Schema {
+    name: "paynotify journal",
+    application_id: 0x706e_6a31,
+    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql")],
+};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -60,11 +65,18 @@ impl Settings {
 #[derive(Debug)]
 pub struct SqliteJournal {
     commands: mpsc::Sender<Command>,
+    questions: mpsc::Sender<Question>,
     readers: SqlitePool,
     place: String,
     /// The last write's result.
     health: watch::Receiver<Result<(), String>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    writer: JoinHandle<()>,
+    lookup: JoinHandle<()>,
 }
 
 impl SqliteJournal {
@@ -89,8 +101,12 @@ impl SqliteJournal {
             place: name.clone(),
             health: report,
         };
-        let writer = Mutex::new(Some(tokio::spawn(writer.run())));
-        Ok(Self { commands, readers, place: name, health, writer })
+        let (questions, asked) = mpsc::channel(settings.queue.max(1));
+        let tasks = Tasks {
+            writer: tokio::spawn(writer.run()),
+            lookup: tokio::spawn(lookup::run(asked, readers.clone(), name.clone())),
+        };
+        Ok(Self { commands, questions, readers, place: name, health, tasks: Mutex::new(Some(tasks)) })
     }
 
     async fn ask<A>(
@@ -106,17 +122,7 @@ impl SqliteJournal {
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn accept(&self, envelope: &Envelope) -> Result<Acceptance, JournalError> {
-        let notification = &envelope.notification;
-        let row = Row {
-            id: notification.id().clone(),
-            merchant: notification.merchant().clone(),
-            order: notification.record.merchant_order_id.clone(),
-            first_seen: envelope.progress.first_seen,
-            at: envelope.progress.first_seen,
-            digest: digest(&SHA256, &notification.raw),
-            raw: notification.raw.clone(),
-            state: State::Received,
-        };
+        let row = Row::new(envelope, State::Received);
         self.ask(|answer| Command::Accept(Box::new(row), answer)).await
     }
 
@@ -124,7 +130,21 @@ impl Journal for SqliteJournal {
         self.ask(|answer| Command::Accepted(id.clone(), answer)).await
     }
 
-    async fn record(&self, entry: Entry) -> Result<Recorded, JournalError> {
+    async fn known(&self, notification: &Notification) -> Result<Known, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        let question = Question::new(notification, answer);
+        self.questions.send(question).await.map_err(|_| JournalError::Closed)?;
+        answered.await.map_err(|_| JournalError::Closed)?
+    }
+
+    async fn repeat(&self, envelope: &Envelope) -> Result<Repetition, JournalError> {
+        // It has reached the broker: that is where it comes from.
+        let row = Row::new(envelope, State::Accepted);
+        let (attempt, holds) = envelope.progress.place();
+        self.ask(|answer| Command::Repeat(Box::new(row), format!("{attempt}.{holds}"), answer)).await
+    }
+
+    async fn record(&self, entry: Entry) -> Result<Recording, JournalError> {
         let row = Row {
             id: entry.notification_id,
             merchant: entry.merchant_id,
@@ -156,15 +176,22 @@ impl Journal for SqliteJournal {
     async fn close(&self) {
         // Readers first, so that the writer, as the last one, leaves one file behind, and nothing beside it.
         self.readers.close().await;
-        let mut writer = self.writer.lock().await;
-        if let Some(task) = writer.take() {
+        let mut tasks = self.tasks.lock().await;
+        if let Some(Tasks { writer, lookup }) = tasks.take() {
+            // Without readers it can answer nothing more.
+            lookup.abort();
             // The writer is there, or has ended already: both will do.
             let _ = self.commands.send(Command::Close).await;
-            if let Err(failure) = task.await {
+            if let Err(failure) = writer.await {
                 tracing::error!(%failure, journal = %self.place, "the journal's writer has failed");
             }
         }
     }
+}
+
+/// For types of ours, which have no way to fail.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn error(place: &str, problem: &Problem) -> JournalError {

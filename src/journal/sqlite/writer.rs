@@ -1,17 +1,18 @@
 //! The task that writes: it takes all that waits, up to a bound, writes it with one commit, and answers each.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_lc_rs::digest::Digest;
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row as _, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::error;
-use crate::domain::{MerchantId, Moment, NotificationId, Recorded};
-use crate::journal::{Acceptance, Attempt, JournalError, State};
+use super::{error, json, lookup};
+use crate::domain::{Envelope, MerchantId, Moment, NotificationId, Recorded, Standing};
+use crate::journal::{Acceptance, Attempt, JournalError, Recording, Repetition, State};
 use crate::sqlite::{self, Problem};
 
 /// How long after a write that failed it is tried whether writing works again, if nobody writes before.
@@ -30,6 +31,23 @@ pub(super) struct Row {
     pub(super) state: State,
 }
 
+impl Row {
+    /// A notification as it comes from its queue or its sender.
+    pub(super) fn new(envelope: &Envelope, state: State) -> Self {
+        let notification = &envelope.notification;
+        Self {
+            id: notification.id().clone(),
+            merchant: notification.merchant().clone(),
+            order: notification.record.merchant_order_id.clone(),
+            first_seen: envelope.progress.first_seen,
+            at: envelope.progress.first_seen,
+            digest: digest(&SHA256, &notification.raw),
+            raw: notification.raw.clone(),
+            state,
+        }
+    }
+}
+
 type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 
 /// What the writer is asked.
@@ -37,7 +55,9 @@ type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 pub(super) enum Command {
     Accept(Box<Row>, Answer<Acceptance>),
     Accepted(NotificationId, Answer<()>),
-    Record(Box<Row>, Option<Box<Attempt>>, Answer<Recorded>),
+    /// The attempt of this name is begun again.
+    Repeat(Box<Row>, String, Answer<Repetition>),
+    Record(Box<Row>, Option<Box<Attempt>>, Answer<Recording>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -83,6 +103,7 @@ impl Writer {
             match command {
                 Command::Accept(row, answer) => group.accepts.push((*row, answer)),
                 Command::Accepted(id, answer) => group.accepted.push((id, answer)),
+                Command::Repeat(row, attempt, answer) => group.repeats.push((*row, attempt, answer)),
                 Command::Record(row, attempt, answer) => {
                     group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
                     group.records.push((*row, answer));
@@ -106,18 +127,27 @@ impl Writer {
 struct Group {
     accepts: Vec<(Row, Answer<Acceptance>)>,
     accepted: Vec<(NotificationId, Answer<()>)>,
-    records: Vec<(Row, Answer<Recorded>)>,
+    repeats: Vec<(Row, String, Answer<Repetition>)>,
+    records: Vec<(Row, Answer<Recording>)>,
     attempts: Vec<(NotificationId, Attempt)>,
 }
 
+/// The answers to a group that was written, in the order in which it was asked.
+struct Written {
+    acceptances: Vec<Acceptance>,
+    repetitions: Vec<Repetition>,
+    /// Where an entry came too late: what was there.
+    recordings: Vec<Option<Standing>>,
+}
+
 impl Group {
-    async fn write(&self, connection: &mut SqliteConnection) -> Result<Vec<Acceptance>, sqlx::Error> {
+    async fn write(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
         sqlite::begin(connection).await?;
         let written = self.write_rows(connection).await;
         sqlite::end(connection, written).await
     }
 
-    async fn write_rows(&self, connection: &mut SqliteConnection) -> Result<Vec<Acceptance>, sqlx::Error> {
+    async fn write_rows(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
         let mut acceptances = Vec::with_capacity(self.accepts.len());
         for (row, _) in &self.accepts {
             acceptances.push(accept(connection, row).await?);
@@ -126,10 +156,11 @@ impl Group {
             let ids: Vec<_> = self.accepted.iter().map(|(id, _)| id).collect();
             query(ACCEPTED).bind(json(&State::Accepted)).bind(json(&ids)).execute(&mut *connection).await?;
         }
-        sqlite::insert(connection, INSERT_NOTIFICATION, RECORD, &self.records, |values, (row, _)| {
-            bind(values, row);
-        })
-        .await?;
+        let mut repetitions = Vec::with_capacity(self.repeats.len());
+        for (row, attempt, _) in &self.repeats {
+            repetitions.push(repeat(connection, row, attempt).await?);
+        }
+        let recordings = self.write_records(connection).await?;
         sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
             values
                 .push_bind(id.as_str())
@@ -145,31 +176,58 @@ impl Group {
                 .push_bind(&attempt.detail);
         })
         .await?;
-        Ok(acceptances)
+        Ok(Written { acceptances, repetitions, recordings })
+    }
+
+    /// A state never goes back: an entry that comes too late leaves the state as it is.
+    async fn write_records(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<Option<Standing>>, sqlx::Error> {
+        if self.records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = lookup::find(connection, self.records.iter().map(|(row, _)| &row.id)).await?;
+        let mut latest: HashMap<_, _> = found.iter().map(|(id, found)| (id, &found.state)).collect();
+        let mut rows = Vec::with_capacity(self.records.len());
+        let mut recordings = Vec::with_capacity(self.records.len());
+        for (row, _) in &self.records {
+            let there = latest.get(&row.id).copied().filter(|there| there.outlasts(&row.state));
+            let first_seen = found.get(&row.id).map_or(row.first_seen, |found| found.first_seen);
+            recordings.push(there.and_then(|there| lookup::standing(there, first_seen)));
+            let state = there.unwrap_or(&row.state);
+            latest.insert(&row.id, state);
+            rows.push((row, state));
+        }
+        sqlite::insert(connection, INSERT_NOTIFICATION, RECORD, &rows, |values, (row, state)| {
+            bind(values, row, state);
+        })
+        .await?;
+        Ok(recordings)
     }
 
     /// Who does not wait any more for its answer does not get it.
-    fn answer(self, written: Result<Vec<Acceptance>, Problem>, place: &str) {
+    fn answer(self, written: Result<Written, Problem>, place: &str) {
         match written {
-            Ok(acceptances) => {
+            Ok(Written { acceptances, repetitions, recordings }) => {
                 for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
                     let _ = answer.send(Ok(acceptance));
                 }
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
-                self.records
-                    .into_iter()
-                    .for_each(|(_, answer)| drop(answer.send(Ok(Recorded::after_commit()))));
+                for ((.., answer), repetition) in self.repeats.into_iter().zip(repetitions) {
+                    let _ = answer.send(Ok(repetition));
+                }
+                for ((_, answer), behind) in self.records.into_iter().zip(recordings) {
+                    let current = || Recording::Current(Recorded::after_commit());
+                    let _ = answer.send(Ok(behind.map_or_else(current, Recording::Behind)));
+                }
             }
             Err(problem) => {
-                self.accepts
-                    .into_iter()
-                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
-                self.accepted
-                    .into_iter()
-                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
-                self.records
-                    .into_iter()
-                    .for_each(|(_, answer)| drop(answer.send(Err(error(place, &problem)))));
+                let error = || error(place, &problem);
+                self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.repeats.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }
         }
     }
@@ -178,14 +236,8 @@ impl Group {
 const INSERT_NOTIFICATION: &str = "INSERT INTO notification
     (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state) ";
 
-/// A state never goes back: not from an ending, which a late duplicate may come after, nor to having just come in.
 const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
-    updated_at = max(updated_at, excluded.updated_at),
-    state = CASE
-        WHEN phase = 'ended' OR excluded.state ->> 'state' = 'received' THEN state
-        WHEN excluded.state ->> 'state' = 'accepted' AND phase <> 'received' THEN state
-        ELSE excluded.state
-    END";
+    updated_at = max(updated_at, excluded.updated_at), state = excluded.state";
 
 const ACCEPTED: &str =
     "UPDATE notification SET state = ?1 WHERE phase = 'received' AND id IN (SELECT value FROM json_each(?2))";
@@ -196,7 +248,7 @@ const INSERT_ATTEMPT: &str = "INSERT INTO attempt
 /// Writes a new notification down; one that is there stays as it is, and says what it is.
 async fn accept(connection: &mut SqliteConnection, row: &Row) -> Result<Acceptance, sqlx::Error> {
     let mut statement = sqlx::QueryBuilder::new(INSERT_NOTIFICATION);
-    statement.push_values([row], |mut values, row| bind(&mut values, row));
+    statement.push_values([row], |mut values, row| bind(&mut values, row, &row.state));
     statement.push(" ON CONFLICT (id) DO UPDATE SET updated_at = updated_at RETURNING digest, phase");
     let there = statement.build().fetch_one(connection).await?;
     let digest: &[u8] = there.try_get("digest")?;
@@ -208,7 +260,32 @@ async fn accept(connection: &mut SqliteConnection, row: &Row) -> Result<Acceptan
     })
 }
 
-fn bind(values: &mut sqlx::query_builder::Separated<'_, sqlx::Sqlite, &'static str>, row: &Row) {
+/// Notes which attempt is repeated; says whether that was noted before. A notification that is not there is written down.
+async fn repeat(
+    connection: &mut SqliteConnection,
+    row: &Row,
+    attempt: &str,
+) -> Result<Repetition, sqlx::Error> {
+    let found = lookup::find(connection, std::iter::once(&row.id)).await?;
+    match found.get(&row.id) {
+        Some(found) if found.repeated.as_deref() == Some(attempt) => return Ok(Repetition::Further),
+        Some(_) => {}
+        None => {
+            let mut statement = sqlx::QueryBuilder::new(INSERT_NOTIFICATION);
+            statement.push_values([row], |mut values, row| bind(&mut values, row, &row.state));
+            statement.push(" ON CONFLICT (id) DO NOTHING").build().execute(&mut *connection).await?;
+        }
+    }
+    let note = query("UPDATE notification SET repeated = ?1 WHERE id = ?2");
+    note.bind(attempt).bind(row.id.as_str()).execute(connection).await?;
+    Ok(Repetition::First)
+}
+
+fn bind(
+    values: &mut sqlx::query_builder::Separated<'_, sqlx::Sqlite, &'static str>,
+    row: &Row,
+    state: &State,
+) {
     values
         .push_bind(row.id.as_str())
         .push_bind(row.merchant.as_str())
@@ -217,10 +294,5 @@ fn bind(values: &mut sqlx::query_builder::Separated<'_, sqlx::Sqlite, &'static s
         .push_bind(row.at.unix_milliseconds())
         .push_bind(row.digest.as_ref())
         .push_bind(&*row.raw)
-        .push_bind(json(&row.state));
-}
-
-/// For types of ours, which have no way to fail.
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+        .push_bind(json(state));
 }
