@@ -13,7 +13,8 @@ use paynotify::domain::{
     AttemptNumber, Envelope, Held, Known, Moment, Notification, NotificationId, Outcome, Progress, Standing,
 };
 use paynotify::journal::{
-    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Repetition, Settings, SqliteJournal, State, Story,
+    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Repetition, Settings, SqliteJournal, State,
+    Story,
 };
 use sqlx::{Connection, SqliteConnection, query};
 use tempfile::TempDir;

@@ -28,8 +28,7 @@ pub use merchant::{Merchant, Merchants};
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
-const ANOTHER_TEXT: &str =
-    "another notification has this id: it is known with other content, and an id names one notification for ever";
+const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
 
 /// A message that comes back so little before it is due is kept, not parked once more.
 const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
@@ -234,11 +233,7 @@ async fn catch_up(taken: Taken, step: TakeUp) {
     settled(result, Some(&envelope));
 }
 
-async fn finish(
-    envelope: &Envelope,
-    receipt: Box<dyn Receipt>,
-    ending: Ending,
-) -> Result<(), BrokerError> {
+async fn finish(envelope: &Envelope, receipt: Box<dyn Receipt>, ending: Ending) -> Result<(), BrokerError> {
     let Ending { outcome, attempts, first_seen, at, recorded } = ending;
     let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
     match outcome {

@@ -226,9 +226,7 @@ mod tests {
                 }
                 return;
             };
-            let has_turn = |other: &Message| {
-                !matches!(&other.out, Some((at, stage)) if *at == holder && !matches!(stage, Stage::Taken))
-            };
+            let has_turn = |other: &Message| !matches!(&other.out, Some((at, stage)) if *at == holder && !matches!(stage, Stage::Taken));
             let next = match stage {
                 Stage::Taken if !self.messages.iter().all(has_turn) => Stage::Taken,
                 Stage::Taken => match self.todo(&progress, redelivered) {
@@ -302,12 +300,19 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Event {
-        Step { message: usize, gateway: usize },
-        Crash { gateway: usize },
+        Step {
+            message: usize,
+            gateway: usize,
+        },
+        Crash {
+            gateway: usize,
+        },
         Publish,
         Pass(u64),
         /// An operator deletes a queue.
-        Delete { message: usize },
+        Delete {
+            message: usize,
+        },
     }
 
     fn any_event(gateways: usize) -> impl Strategy<Value = Event> {
@@ -339,10 +344,29 @@ mod tests {
             }
             assert!(!world.messages.is_empty() || world.events > 0, "lost");
             let replaced = |message: &&Message| matches!(message.out, Some((_, Stage::Published)));
-            world.most = world.most.max(world.messages.len() - world.messages.iter().filter(replaced).count());
+            world.most =
+                world.most.max(world.messages.len() - world.messages.iter().filter(replaced).count());
         }
         world.settle();
         assert!(world.ended.is_some() && world.events > 0, "it ended and was told");
+    }
+
+    #[test]
+    fn one_that_was_cut_off_goes_on_in_time_and_a_further_one_waits_behind() {
+        let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
+        let attempt = crate::domain::AttemptNumber::FIRST;
+        let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+        let latest = Progress { attempt: attempt.next(), due: at(4_000), ..first };
+        let followed =
+            |redelivered| match take_up(&first, redelivered, Known::Standing(Standing::Waiting(latest)), LAG)
+            {
+                TakeUp::Follow(progress) => progress,
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(followed(true), latest);
+        assert_eq!(followed(false), Progress { due: at(34_000), ..latest });
+        let refused = take_up(&first, true, Known::AnotherText, LAG);
+        assert!(matches!(refused, TakeUp::Refuse), "{refused:?}");
     }
 
     proptest! {

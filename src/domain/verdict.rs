@@ -81,7 +81,9 @@ impl fmt::Display for TransportFailure {
             Self::ConnectionLost => "the connection ended before the answer did",
             Self::InvalidResponse => "what the merchant sent is no HTTP",
             Self::HeadersTooLarge => "the answer's headers are larger than the bound",
-            Self::Interrupted => "the gateway was stopped twice in the middle of this attempt; its answer is not known",
+            Self::Interrupted => {
+                "the gateway was stopped twice in the middle of this attempt; its answer is not known"
+            }
         })
     }
 }

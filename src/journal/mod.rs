@@ -15,9 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    Envelope, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing,
-};
+use crate::domain::{Envelope, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing};
 
 pub use sqlite::{Settings, SqliteJournal};
 

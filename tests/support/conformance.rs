@@ -183,7 +183,9 @@ impl Fixture {
             Recording::Current(recorded) => recorded,
             // Ended before, by another message.
             Recording::Behind(Standing::Ended(ending)) => ending.recorded,
-            Recording::Behind(Standing::Waiting(progress)) => panic!("an ending is never behind {progress:?}"),
+            Recording::Behind(Standing::Waiting(progress)) => {
+                panic!("an ending is never behind {progress:?}")
+            }
         }
     }
 

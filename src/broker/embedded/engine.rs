@@ -230,8 +230,9 @@ impl Engine {
 
     async fn write(&mut self, group: &Group) -> Result<(), Problem> {
         let kept = self.settings.outcomes_kept;
-        let written =
-            store::write(&mut self.connection, group, self.life, clock::now(), kept).await.map_err(Problem::from);
+        let written = store::write(&mut self.connection, group, self.life, clock::now(), kept)
+            .await
+            .map_err(Problem::from);
         self.note(written.as_ref().copied());
         if written.is_ok() {
             // Whether there is room is asked after the commit, and a failure to tell is met again by the next write.

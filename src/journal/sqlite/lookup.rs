@@ -86,7 +86,11 @@ pub(super) async fn find<'a>(
 fn found(row: &SqliteRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error> {
     let (id, state): (&str, &str) = (row.try_get("id")?, row.try_get("state")?);
     let (Ok(parsed), Ok(state)) = (id.parse(), serde_json::from_str(state)) else {
-        tracing::error!(notification = id, state, "the journal has a state that cannot be read; it is passed over");
+        tracing::error!(
+            notification = id,
+            state,
+            "the journal has a state that cannot be read; it is passed over"
+        );
         return Ok(None);
     };
     let first_seen = Moment::from_unix_milliseconds(row.try_get("first_seen")?);
