@@ -276,7 +276,9 @@ mod tests {
                     self.latest = Some(next);
                     Todo::Park(next)
                 }
-                _ => self.todo(progress, redelivered).expect("it is behind"),
+                NextStep::Finish(_) | NextStep::Retry(_) | NextStep::Hold(..) => {
+                    self.todo(progress, redelivered).expect("it is behind")
+                }
             }
         }
 
@@ -357,12 +359,11 @@ mod tests {
         let attempt = crate::domain::AttemptNumber::FIRST;
         let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
         let latest = Progress { attempt: attempt.next(), due: at(4_000), ..first };
-        let followed =
-            |redelivered| match take_up(&first, redelivered, Known::Standing(Standing::Waiting(latest)), LAG)
-            {
-                TakeUp::Follow(progress) => progress,
-                other => panic!("{other:?}"),
-            };
+        let followed = |redelivered| {
+            let step = take_up(&first, redelivered, Known::Standing(Standing::Waiting(latest)), LAG);
+            let TakeUp::Follow(progress) = step else { panic!("{step:?}") };
+            progress
+        };
         assert_eq!(followed(true), latest);
         assert_eq!(followed(false), Progress { due: at(34_000), ..latest });
         let refused = take_up(&first, true, Known::AnotherText, LAG);
