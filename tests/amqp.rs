@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
-use lapin::options::QueueBindOptions;
+use lapin::options::{BasicGetOptions, BasicRejectOptions, QueueBindOptions};
 use lapin::types::FieldTable;
 use paynotify::broker::amqp::Settings;
 use paynotify::broker::{BrokerError, Content, Source, SourceFormat};
@@ -137,6 +137,24 @@ async fn a_message_that_the_client_library_cannot_parse_is_poisoned() {
         settled && probe.outside.count("poison").await == 1
     })
     .await;
+}
+
+/// An operator's tools look at a message by taking it and giving it back. That must not use it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_poisoned_can_be_looked_at_any_number_of_times() {
+    let probe = AmqpProbe::start(settings()).await;
+    let dead = probe.name("dead");
+    probe.outside.publish(&dead, "m", b"kept", BasicProperties::default()).await;
+    let channel = probe.outside.channel().await;
+    for look in 0..150 {
+        let queue = probe.name("poison");
+        let message =
+            channel.basic_get(queue.into(), BasicGetOptions { no_ack: false }).await.expect("there");
+        let message = message.unwrap_or_else(|| panic!("gone after {look} looks"));
+        // Of the two ways of giving back, RabbitMQ 4.3 counts only this one.
+        assert!(message.reject(BasicRejectOptions { requeue: true }).await.expect("given back"));
+    }
+    assert_eq!(probe.outside.drain("poison").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

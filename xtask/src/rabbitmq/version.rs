@@ -98,7 +98,7 @@ impl Version {
 fn fetch(suite: &str, into: &Path) -> Result<()> {
     const PACKAGE: &str = "rabbitmq-server";
     // The shell and the programs that its scripts call.
-    const ESSENTIAL: [&str; 4] = ["dash", "coreutils", "sed", "grep"];
+    const ESSENTIAL: [&str; 5] = ["dash", "coreutils", "sed", "grep", "libc-bin"];
     say(format!("rabbitmq: asking the machine's Debian mirror for {suite}"));
     let lists = workspace::cache_dir()?.join(format!("apt-{suite}"));
     let apt = PrivateApt::update(&lists, &machine_archive("")?, suite)?;
