@@ -7,6 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
+use lapin::options::{BasicGetOptions, BasicRejectOptions, QueueBindOptions};
+use lapin::types::FieldTable;
 use paynotify::broker::amqp::Settings;
 use paynotify::broker::{BrokerError, Content, Source, SourceFormat};
 use paynotify::domain::{AttemptNumber, headers};
@@ -137,6 +139,24 @@ async fn a_message_that_the_client_library_cannot_parse_is_poisoned() {
     .await;
 }
 
+/// An operator's tools look at a message by taking it and giving it back. That must not use it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_poisoned_can_be_looked_at_any_number_of_times() {
+    let probe = AmqpProbe::start(settings()).await;
+    let dead = probe.name("dead");
+    probe.outside.publish(&dead, "m", b"kept", BasicProperties::default()).await;
+    let channel = probe.outside.channel().await;
+    for look in 0..150 {
+        let queue = probe.name("poison");
+        let message =
+            channel.basic_get(queue.into(), BasicGetOptions { no_ack: false }).await.expect("there");
+        let message = message.unwrap_or_else(|| panic!("gone after {look} looks"));
+        // Of the two ways of giving back, RabbitMQ 4.3 counts only this one.
+        assert!(message.reject(BasicRejectOptions { requeue: true }).await.expect("given back"));
+    }
+    assert_eq!(probe.outside.drain("poison").await.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_goes_and_comes_back_is_used_again() {
     let mut node = tokio::task::block_in_place(|| xtask::rabbitmq::Node::start().expect("a node"));
@@ -159,6 +179,37 @@ async fn a_node_that_goes_and_comes_back_is_used_again() {
     }
     held.receipt.hand_back().await;
     fixture.nothing_comes().await;
+}
+
+/// At-least-once all the way: what expires on a rung while no way leads on from there is kept, and comes once one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_without_a_way_on_is_kept_own_node() {
+    let node = tokio::task::block_in_place(|| xtask::rabbitmq::Node::start().expect("a node"));
+    // RabbitMQ offers such a message again after three minutes; here after a second.
+    let sooner = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000).";
+    tokio::task::block_in_place(|| node.ctl(&["eval", sooner]).expect("set"));
+    let settings = Settings { url: node.amqp_url(), ..settings_without_node() };
+    let probe = AmqpProbe::start(settings).await;
+    let (work, returning) = (probe.name("work"), probe.name("return"));
+    let outside = probe.outside.clone();
+    let channel = outside.channel().await;
+    let arguments = FieldTable::default;
+    let (queue, exchange) = (work.as_str().into(), returning.as_str().into());
+    channel.queue_unbind(queue, exchange, "*.*.work".into(), arguments()).await.expect("unbound");
+    let mut parked = envelope("n1");
+    parked.progress.due = now().after(Duration::from_millis(500));
+    probe.broker().publish(&parked).await.expect("published");
+    until("it has expired", async || outside.count("rung.500").await == 0).await;
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(work.into(), returning.into(), "*.*.work".into(), options, arguments())
+        .await
+        .expect("bound");
+    let fixture = Fixture::new(Box::new(probe)).await;
+    let (came, delivery) = fixture.take_readable().await;
+    assert_eq!(came.notification.id().as_str(), "n1");
+    fixture.finish(&came, delivery).await;
+    fixture.end().await;
 }
 
 fn settings_without_node() -> Settings {

@@ -104,6 +104,26 @@ impl PrivateApt {
         bail!("apt-get downloaded {wanted}, but there is no such file in {}", into.display())
     }
 
+    /// Downloads these packages and all that they depend on, recommendations left out, checked against the signed
+    /// index, into an empty folder, and returns the files' paths.
+    ///
+    /// This apt knows of no installed package, so nothing that the machine has is left out. What Debian calls essential
+    /// is depended on by nobody: it must be asked for by name.
+    pub(crate) fn download_with_dependencies(&self, names: &[&str], into: &Path) -> Result<Vec<PathBuf>> {
+        let partial = into.join("partial");
+        fs::create_dir_all(&partial).with_context(|| format!("{} cannot be made", partial.display()))?;
+        let mut apt_get = self.command("apt-get");
+        apt_get.arg("-o").arg(format!("Dir::Cache::Archives={}", into.display()));
+        apt_get.args(["install", "-qq", "--yes", "--download-only", "--no-install-recommends"]);
+        output(apt_get.args(names))?;
+        let mut files = Vec::new();
+        for entry in fs::read_dir(into)? {
+            files.push(entry?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "deb"));
+        Ok(files)
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.arg("-c").arg(&self.configuration).env("LC_ALL", "C");

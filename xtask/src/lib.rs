@@ -16,3 +16,4 @@ pub mod workspace;
 
 mod apt;
 mod licences;
+mod unpack;

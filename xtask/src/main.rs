@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use xtask::guests;
 use xtask::process::say;
+use xtask::rabbitmq::Version;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, tests and shows paynotify", disable_help_subcommand = true)]
@@ -25,6 +26,9 @@ enum Task {
     },
     /// Build everything, install what the tests need, and run all tests on real brokers
     Test {
+        /// The RabbitMQ to run the tests on; `installed`, unless PAYNOTIFY_RABBITMQ says otherwise
+        #[arg(long, value_enum)]
+        rabbitmq: Option<Version>,
         /// What follows `--` goes to `cargo nextest run` (or `cargo test`)
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -54,7 +58,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Plugins { way } => guests::build_all(way.as_deref()).map(|_| ExitCode::SUCCESS),
-        Task::Test { arguments } => xtask::test::run(&arguments),
+        Task::Test { rabbitmq, arguments } => xtask::test::run(&arguments, rabbitmq),
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
         Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),
         Task::Bench => xtask::bench::run().map(|()| ExitCode::SUCCESS),

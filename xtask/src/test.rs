@@ -5,27 +5,30 @@ use std::process::{Command, ExitCode, ExitStatus};
 use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
-use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, ensure_installed};
+use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
 use crate::{guests, workspace};
 
-/// Builds, installs what is missing, starts a broker for all tests and runs them with these further arguments.
+/// Builds, fetches what is missing, starts a broker for all tests and runs them with these further arguments. Without
+/// a version it is the one that the environment chooses.
 ///
 /// The code is the test runner's own, so that a failure of the tests can be told from a failure to run them. Given
 /// arguments select tests, so documentation tests are left out then.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
+pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
+    let version = version.map_or_else(Version::chosen, Ok)?;
     guests::build_all(None)?;
-    ensure_installed()?;
+    version.ensure_there()?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
-    say("tests: starting a RabbitMQ node for all of them");
-    let mut node = Node::start()?;
-    let outcome = run_tests(arguments, &node.amqp_url());
+    say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));
+    let mut node = Node::start_version(version, Size::Small)?;
+    let environment = [(SHARED_URL_VARIABLE, node.amqp_url()), (VERSION_VARIABLE, version.name())];
+    let outcome = run_tests(arguments, &environment);
     say("tests: stopping the RabbitMQ node");
     node.stop()?;
     outcome
 }
 
-fn run_tests(arguments: &[String], amqp_url: &str) -> Result<ExitCode> {
+fn run_tests(arguments: &[String], environment: &[(&str, String)]) -> Result<ExitCode> {
     let has_nextest =
         cargo().args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
     let mut tests = cargo();
@@ -36,7 +39,7 @@ fn run_tests(arguments: &[String], amqp_url: &str) -> Result<ExitCode> {
         say("tests: running with cargo (cargo-nextest is not installed)");
         tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
     }
-    let status = wait(tests.env(SHARED_URL_VARIABLE, amqp_url))?;
+    let status = wait(tests.envs(environment.iter().cloned()))?;
     // Plain `cargo test` has run the documentation's tests already.
     if !status.success() || !has_nextest || !arguments.is_empty() {
         return Ok(code(status));
@@ -44,7 +47,7 @@ fn run_tests(arguments: &[String], amqp_url: &str) -> Result<ExitCode> {
     say("tests: running the documentation's examples");
     let mut examples = cargo();
     examples.args(["test", "--workspace", "--doc", "--locked"]);
-    Ok(code(wait(examples.env(SHARED_URL_VARIABLE, amqp_url))?))
+    Ok(code(wait(examples.envs(environment.iter().cloned()))?))
 }
 
 fn wait(command: &mut Command) -> Result<ExitStatus> {

@@ -31,6 +31,11 @@ use crate::domain::{Moment, NotificationId};
 /// row, between two attempts, because each parking makes a new message of it.
 const DELIVERY_LIMIT: i32 = 100;
 
+/// In the poison queue there is none: from there the next place would be nowhere, and whoever looks at a message by
+/// taking it and giving it back uses up one return. This is the highest that every version takes; -1 is not known to
+/// 3.10, and without an argument 4.x has one of 20.
+const NO_DELIVERY_LIMIT: i32 = i32::MAX;
+
 /// The names, and the rungs.
 pub(super) struct Topology {
     /// The exchange that producers publish to.
@@ -96,7 +101,8 @@ impl Topology {
             declare_exchange(&channel, exchange, false).await?;
         }
         // A rung never comes before the way behind it: what expires in it must always find the work queue.
-        self.declare_queue(&channel, &self.poison, &[]).await?;
+        let unlimited = ("x-delivery-limit", AMQPValue::LongInt(NO_DELIVERY_LIMIT));
+        self.declare_queue(&channel, &self.poison, &[unlimited]).await?;
         bind(&channel, &self.poison, &self.dead, "#").await?;
         self.declare_queue(&channel, &self.work, &self.dead_lettered_to(&self.dead)).await?;
         bind(&channel, &self.work, &self.returning, "*.*.work").await?;

@@ -5,7 +5,6 @@
 //! How wasm is compiled on a machine that was not prepared for it is [`ways`]' affair.
 
 mod stamp;
-mod unpack;
 mod ways;
 
 use std::fs;

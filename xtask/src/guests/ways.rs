@@ -11,9 +11,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::TARGET;
-use super::unpack::{cached, folder_in, tells_version, unpack};
 use crate::apt::{Package, PrivateApt, machine_archive};
 use crate::process::{output, say};
+use crate::unpack::{cached, folder_in, tells_version, unpack};
 use crate::workspace;
 
 /// A way to compile guests.

@@ -10,12 +10,13 @@ use anyhow::{Context, Result, bail};
 use crate::process::{output, run, say};
 
 const PACKAGE: &str = "rabbitmq-server";
-const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// The server, as the package installs it.
+pub(super) const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
 /// Installs RabbitMQ if it is not there. The system's own service is neither started nor left to start at boot.
 ///
 /// Needs a Debian machine, and to be root or to have `sudo` that asks no password.
-pub fn ensure_installed() -> Result<()> {
+pub(super) fn ensure_installed() -> Result<()> {
     if Path::new(PROGRAM).is_file() && !Policy::is_left_over() {
         return Ok(());
     }

@@ -36,10 +36,11 @@ impl Keeper {
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// A command for a program that is killed when the keeper's thread, or the whole process, ends.
-    pub(super) fn command(program: &str) -> Command {
+    /// The same command for a process that is killed when the keeper's thread, or our whole process, ends. It may
+    /// become another program; children of its own are not killed.
+    pub(super) fn command(of: &Command) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", program]);
+        command.args(["--pdeathsig", "KILL"]).arg(of.get_program()).args(of.get_args());
         command
     }
 

@@ -2,17 +2,19 @@
 //!
 //! Rule: nothing of the machine's own is touched. A [`Node`] has ports, folders, a cookie and an `epmd` of its own, listens
 //! on 127.0.0.1 only, and is gone when its value is dropped or its process dies, however it dies. The one thing done
-//! to the machine is [`ensure_installed`], which installs the package and leaves no service running.
+//! to the machine is [`Version::ensure_there`] for [`Version::Installed`], which installs the package and leaves no
+//! service running; other versions are only unpacked.
 
 mod install;
 mod keeper;
 mod node;
 mod ports;
+mod version;
 
 use anyhow::Result;
 
-pub use install::ensure_installed;
 pub use node::{Node, Size};
+pub use version::{VERSION_VARIABLE, Version};
 
 /// The variable that tells tests the URL of a broker they share: `cargo xtask test` sets it.
 pub const SHARED_URL_VARIABLE: &str = "PAYNOTIFY_TEST_AMQP";

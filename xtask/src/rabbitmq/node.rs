@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use super::keeper::Keeper;
 use super::ports;
+use super::version::{Programs, Version};
 use crate::process::output;
 
 /// The package's own scripts. The ones in PATH change to the user `rabbitmq`, which cannot write a folder of ours.
@@ -25,6 +26,12 @@ const STOP_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 /// Somebody may take a port between its being found free and the node's listening there.
 const START_TRIES: usize = 3;
+
+/// What RabbitMQ 4 still has and later versions remove, as Erlang writes a map: a node refuses it, so that nothing comes
+/// to rest on it. RabbitMQ 3.10 does not read this.
+const DEPRECATED: &str = "amqp_address_v1 => false, amqp_filter_set_bug => false, classic_queue_mirroring => false, \
+    global_qos => false, queue_master_locator => false, \
+    ram_node_type => false, transient_nonexcl_queues => false";
 
 /// How much of the machine a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +49,7 @@ pub struct Node {
     server: Option<Child>,
     name: String,
     size: Size,
+    programs: Programs,
     amqp_port: u16,
     distribution_port: u16,
     folder: PathBuf,
@@ -51,20 +59,26 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a small node and waits until it accepts AMQP.
+    /// Starts a small node of [`Version::chosen`] and waits until it accepts AMQP.
     pub fn start() -> Result<Self> {
         Self::start_sized(Size::Small)
     }
 
-    /// Starts a node of this size and waits until it accepts AMQP.
+    /// Starts a node of this size, of [`Version::chosen`], and waits until it accepts AMQP.
     pub fn start_sized(size: Size) -> Result<Self> {
-        Self::start_known_to(size, || Epmd::start().map(Arc::new))
+        Self::start_version(Version::chosen()?, size)
+    }
+
+    /// Starts a node of this version and size and waits until it accepts AMQP.
+    pub fn start_version(version: Version, size: Size) -> Result<Self> {
+        let programs = version.programs()?;
+        Self::start_known_to(size, &programs, || Epmd::start(&programs).map(Arc::new))
     }
 
     /// Starts another node that can reach this one, so that `ctl(&["join_cluster", first.name()])` works after
     /// `ctl(&["stop_app"])`.
     pub fn start_beside(&self) -> Result<Self> {
-        Self::start_known_to(self.size, || Ok(Arc::clone(&self.epmd)))
+        Self::start_known_to(self.size, &self.programs, || Ok(Arc::clone(&self.epmd)))
     }
 
     /// The node's Erlang name: `paynotify-…@localhost`.
@@ -84,7 +98,7 @@ impl Node {
 
     /// Runs `rabbitmqctl --quiet` with these arguments against this node, and returns what it wrote.
     pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = Command::new(format!("{SCRIPTS}/rabbitmqctl"));
+        let mut command = self.programs.command(&format!("{SCRIPTS}/rabbitmqctl"));
         command.arg("--quiet").args(arguments);
         self.set_environment(&mut command);
         output(&mut command).with_context(|| format!("rabbitmqctl {arguments:?} on {}", self.name))
@@ -137,10 +151,10 @@ impl Node {
         self.signal("CONT")
     }
 
-    fn start_known_to(size: Size, epmd: impl Fn() -> Result<Arc<Epmd>>) -> Result<Self> {
+    fn start_known_to(size: Size, programs: &Programs, epmd: impl Fn() -> Result<Arc<Epmd>>) -> Result<Self> {
         let mut last_error = None;
         for _ in 0..START_TRIES {
-            let mut node = Self::prepare(size, epmd()?)?;
+            let mut node = Self::prepare(size, programs.clone(), epmd()?)?;
             node.launch()?;
             // Before the @: the host that it tells is the machine's, not the one in its name.
             let own_name = node.name.trim_end_matches("localhost").to_owned();
@@ -153,7 +167,7 @@ impl Node {
     }
 
     /// Makes its folders and files.
-    fn prepare(size: Size, epmd: Arc<Epmd>) -> Result<Self> {
+    fn prepare(size: Size, programs: Programs, epmd: Arc<Epmd>) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         remove_leftovers();
         let word = format!("{PREFIX}{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -168,6 +182,7 @@ impl Node {
         // Erlang terms are read half a second quicker than the newer format, which is translated into them.
         let configuration = format!(
             "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
+             {{permit_deprecated_features, #{{{DEPRECATED}}}}},\n\
              {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
         );
         write(&folder.join("advanced.config"), &configuration)?;
@@ -178,15 +193,11 @@ impl Node {
             .context("the cookie cannot be protected")?;
         let keeper = Keeper::new()?;
         let name = format!("{word}@localhost");
-        Ok(Self { server: None, name, size, amqp_port, distribution_port, folder, epmd, keeper })
+        Ok(Self { server: None, name, size, programs, amqp_port, distribution_port, folder, epmd, keeper })
     }
 
     fn launch(&mut self) -> Result<()> {
-        let program = format!("{SCRIPTS}/rabbitmq-server");
-        if !Path::new(&program).is_file() {
-            bail!("RabbitMQ is not installed: run the tests with `cargo xtask test`, which installs it");
-        }
-        let mut command = Keeper::command(&program);
+        let mut command = Keeper::command(&self.programs.command(&format!("{SCRIPTS}/rabbitmq-server")));
         self.set_environment(&mut command);
         let out = fs::File::create(self.folder.join("out")).context("the node's output cannot be written")?;
         let error = out.try_clone().context("the node's output cannot be written")?;
@@ -294,10 +305,10 @@ struct Epmd {
 }
 
 impl Epmd {
-    fn start() -> Result<Self> {
+    fn start(programs: &Programs) -> Result<Self> {
         let [port] = ports::free()?;
         let keeper = Keeper::new()?;
-        let mut command = Keeper::command("epmd");
+        let mut command = Keeper::command(&programs.command("epmd"));
         command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut epmd = Self {

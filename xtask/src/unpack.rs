@@ -11,12 +11,15 @@ use crate::workspace;
 
 /// The folder of this name in the cache, filled by `fill` if it is not there yet.
 ///
-/// It is filled under another name and renamed when complete, so an interruption leaves nothing that looks whole. One
-/// process fills at a time.
-pub(super) fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+/// It is filled under another name and renamed when complete, so an interruption leaves nothing that looks whole, and
+/// one that is there needs no lock. One process fills at a time.
+pub(crate) fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let cache = workspace::cache_dir()?;
-    let _lock = workspace::lock(&cache, ".lock")?;
     let folder = cache.join(name);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let _lock = workspace::lock(&cache, ".lock")?;
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -31,7 +34,7 @@ pub(super) fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
 }
 
 /// Unpacks a Debian package, and of it only what the pattern (tar's wildcards) names; then deletes the package.
-pub(super) fn unpack(package: &Path, pattern: &str, into: &Path) -> Result<()> {
+pub(crate) fn unpack(package: &Path, pattern: &str, into: &Path) -> Result<()> {
     let mut reader = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
         .arg(package)
@@ -54,7 +57,7 @@ pub(super) fn unpack(package: &Path, pattern: &str, into: &Path) -> Result<()> {
 }
 
 /// The only folder in `parent` for which `fits` holds by its name.
-pub(super) fn folder_in(parent: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf> {
+pub(crate) fn folder_in(parent: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf> {
     let entries = fs::read_dir(parent).with_context(|| format!("{} cannot be read", parent.display()))?;
     let mut folders = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
     let found = folders.find(|path| path.file_name().is_some_and(|name| fits(&name.to_string_lossy())));
@@ -62,6 +65,6 @@ pub(super) fn folder_in(parent: &Path, fits: impl Fn(&str) -> bool) -> Result<Pa
 }
 
 /// Whether a program starts and tells its version: an unpacked one may lack a library of the machine's.
-pub(super) fn tells_version(command: &mut Command) -> Result<String> {
+pub(crate) fn tells_version(command: &mut Command) -> Result<String> {
     Ok(output(command.arg("-V"))?.trim().to_owned())
 }
