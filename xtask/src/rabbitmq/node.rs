@@ -27,12 +27,6 @@ const POLL: Duration = Duration::from_millis(20);
 /// Somebody may take a port between its being found free and the node's listening there.
 const START_TRIES: usize = 3;
 
-/// What RabbitMQ 4 still has and later versions remove, as Erlang writes a map: a node refuses it, so that nothing comes
-/// to rest on it. RabbitMQ 3.10 does not read this.
-const DEPRECATED: &str = "amqp_address_v1 => false, amqp_filter_set_bug => false, classic_queue_mirroring => false, \
-    global_qos => false, queue_master_locator => false, \
-    ram_node_type => false, transient_nonexcl_queues => false";
-
 /// How much of the machine a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -182,7 +176,6 @@ impl Node {
         // Erlang terms are read half a second quicker than the newer format, which is translated into them.
         let configuration = format!(
             "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
-             {{permit_deprecated_features, #{{{DEPRECATED}}}}},\n\
              {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
         );
         write(&folder.join("advanced.config"), &configuration)?;
