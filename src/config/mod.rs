@@ -199,7 +199,7 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
     };
     let wrong_url = |problem: String| document.wrong("broker.amqp.url", problem);
     let settings = broker::amqp::Settings {
-        url: url.fetch(&document.folder()).map_err(wrong_url)?,
+        urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
         prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),
         sources: raw.sources.iter().map(source).collect(),

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
-//! `receipt` (the only way out), `generation` and `supervisor` (what lives and ends together).
+//! `receipt` (the only way out), `nodes` (where RabbitMQ is), `generation` and `supervisor` (what lives and ends
+//! together).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
@@ -20,6 +21,7 @@ mod consumer;
 mod generation;
 mod hand_back;
 mod message;
+mod nodes;
 mod publisher;
 mod receipt;
 mod rungs;
@@ -60,9 +62,9 @@ impl AmqpBroker {
     /// # Errors
     /// A setting is wrong.
     pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
-        let uri = settings.check()?;
+        let uris = settings.check()?;
         let (sender, taken) = mpsc::channel(READ_AHEAD);
-        let shared = Arc::new(Shared::new(settings, uri, sender));
+        let shared = Arc::new(Shared::new(settings, uris, sender));
         let supervisor = tokio::spawn(supervisor::supervise(shared.clone()));
         Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)) })
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use lapin::options::ConfirmSelectOptions;
+use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, Error, ErrorKind, Event};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,6 +26,7 @@ use super::consumer::Consumer;
 use super::generation::Generation;
 use super::hand_back;
 use super::message;
+use super::nodes;
 use super::publisher::{BATCH, Publisher};
 use super::state::{Phase, Shared, State};
 use crate::broker::BrokerError;
@@ -34,6 +36,9 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// For how long nothing must break before messages are no longer taken one at a time.
 const PEACE: Duration = Duration::from_secs(5);
+
+/// How many reasons for RabbitMQ's being away are remembered as told.
+const MOST_REPORTED: usize = 16;
 
 /// Why there is no generation: what happened, and what a person could do.
 struct Trouble {
@@ -46,23 +51,26 @@ struct Trouble {
 /// Keeps a generation alive until the broker closes.
 pub(super) async fn supervise(shared: Arc<Shared>) {
     let mut wait = shared.settings.reconnect_least;
-    let mut reported = None;
+    let mut reported = Vec::new();
     loop {
         let began = Instant::now();
+        let node = shared.nodes.next();
+        let place = nodes::place(&node);
         let trouble = tokio::select! {
             biased;
             () = shared.entered(Phase::Closing) => break,
-            opened = open(&shared) => match opened {
+            opened = open(&shared, &node) => match opened {
                 Ok(running) if shared.is_careful() => running.run(&shared).await,
                 Ok(running) => {
-                    reported = None;
-                    info!(host = %shared.uri.authority.host, port = shared.uri.authority.port, "RabbitMQ is there");
+                    reported.clear();
+                    info!(node = %place, "RabbitMQ is there");
                     running.run(&shared).await
                 }
                 Err(trouble) => trouble,
             },
         };
-        shared.state.send_replace(State::Away(trouble.what.clone()));
+        let what = format!("{place}: {}", trouble.what);
+        shared.state.send_replace(State::Away(what.clone()));
         let was_careful = shared.careful.swap(trouble.is_unparsable, Ordering::Relaxed);
         if trouble.is_unparsable {
             // The sooner it has been returned often enough, the better.
@@ -71,12 +79,14 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
         if *shared.phase.borrow() == Phase::Closing {
             break;
         }
-        // Once for each kind of trouble, not once for each attempt.
-        if was_careful || reported.as_ref() == Some(&trouble.what) {
-            debug!(reason = %trouble.what, "RabbitMQ is still away");
+        // Once for each kind of trouble at each node, not once for each attempt.
+        if was_careful || reported.contains(&what) {
+            debug!(reason = %what, "RabbitMQ is still away");
         } else {
-            warn!(reason = %trouble.what, advice = trouble.advice, "RabbitMQ is away; trying again until it is back");
-            reported = Some(trouble.what);
+            warn!(reason = %what, advice = trouble.advice, "RabbitMQ is away; trying again until it is back");
+            // Should there be no end of new reasons, the first ones may be said again.
+            reported.truncate(MOST_REPORTED - 1);
+            reported.insert(0, what);
         }
         if began.elapsed() > shared.settings.reconnect_most {
             wait = shared.settings.reconnect_least;
@@ -100,11 +110,12 @@ struct Running {
     consuming: Connection,
 }
 
-async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
+async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> {
     let limit = shared.settings.connect_timeout;
-    let connections = async { tokio::try_join!(connect(shared, "publishing"), connect(shared, "consuming")) };
+    let connections =
+        async { tokio::try_join!(connect(shared, node, "publishing"), connect(shared, node, "consuming")) };
     let (publishing, consuming) = match timeout(limit, connections).await {
-        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,
+        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error, node))?,
         Err(_) => {
             let what = format!("connecting took longer than {limit:?}");
             return Err(Trouble::with(what, "check the host and port, and what is between"));
@@ -123,7 +134,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
     // A first declaration of many quorum queues takes its time; what it may take is not worth a setting.
     let channels = match timeout(limit * 6, channels).await {
         Ok(channels) => {
-            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error))?
+            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error, node))?
         }
         Err(_) => {
             let what = format!("declaring exchanges and queues took longer than {:?}", limit * 6);
@@ -145,10 +156,10 @@ async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
     Ok(running)
 }
 
-async fn connect(shared: &Shared, role: &str) -> lapin::Result<Connection> {
+async fn connect(shared: &Shared, node: &AMQPUri, role: &str) -> lapin::Result<Connection> {
     let name = format!("{} {role}", shared.settings.prefix);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    Connection::connect_uri(shared.uri.clone(), properties).await
+    Connection::connect_uri(node.clone(), properties).await
 }
 
 impl Running {
@@ -260,8 +271,10 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
 }
 
 impl Trouble {
-    fn of(doing: &str, error: &Error) -> Self {
-        Self::with(format!("{doing}: {error}"), advice(error))
+    fn of(doing: &str, error: &Error, node: &AMQPUri) -> Self {
+        // RabbitMQ names the user whom it refuses, in quotation marks.
+        let user = format!("'{}'", node.authority.userinfo.username);
+        Self::with(format!("{doing}: {error}").replace(&user, "of the URL"), advice(error))
     }
 
     fn with(what: String, advice: &'static str) -> Self {
