@@ -58,6 +58,7 @@ pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
     listening: watch::Receiver<bool>,
+    taken: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     server: JoinHandle<()>,
     /// Bound and never listening, it keeps the port ours while connections are refused.
@@ -80,9 +81,17 @@ impl Proxy {
         let address = keeps_the_port.local_addr().expect("a bound socket has an address");
         let (now_listening, listening) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
-        let server = Server { address, target, weather: weather.subscribe(), open: open.clone() };
+        let taken = Arc::new(AtomicUsize::new(0));
+        let server = Server {
+            address,
+            target,
+            weather: weather.subscribe(),
+            taken: taken.clone(),
+            open: open.clone(),
+        };
         let server = tokio::spawn(server.run(now_listening));
-        let proxy = Self { address, weather, listening, open, server, _keeps_the_port: keeps_the_port };
+        let proxy =
+            Self { address, weather, listening, taken, open, server, _keeps_the_port: keeps_the_port };
         proxy.until_listening(true).await;
         proxy
     }
@@ -104,6 +113,11 @@ impl Proxy {
         url.set_ip_host(self.address.ip()).expect("an AMQP URL has a host");
         url.set_port(Some(self.address.port())).expect("an AMQP URL has a port");
         url.to_string()
+    }
+
+    /// How many connections it has taken so far.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// How many connections are open just now.
@@ -179,6 +193,7 @@ struct Server {
     address: SocketAddr,
     target: SocketAddr,
     weather: watch::Receiver<Weather>,
+    taken: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
 }
 
@@ -206,6 +221,7 @@ impl Server {
                 _ = weather.wait_for(|weather| weather.refuses) => return,
                 accepted = listener.accept() => {
                     let (client, _) = accepted.expect("a loopback listener accepts");
+                    self.taken.fetch_add(1, Ordering::Relaxed);
                     let open = Open::one_more(&self.open);
                     let (target, weather) = (self.target, self.weather.clone());
                     connections.spawn(async move {
