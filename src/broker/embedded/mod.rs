@@ -15,7 +15,7 @@ mod engine;
 mod lease;
 mod store;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,6 +102,7 @@ impl EmbeddedBroker {
             deliveries: Some(handing_out),
             health: report,
             out: HashMap::new(),
+            resting: VecDeque::new(),
             came_back: HashSet::new(),
             life: rand::random(),
             // Something may be due: look at once.
