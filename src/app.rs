@@ -168,7 +168,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let address = listener.local_addr()?;
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal));
     let (stopping, stopped) = tokio::sync::watch::channel(());
-    let serve = axum::serve(listener, api.router(config.longest_body))
+    let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
@@ -192,6 +192,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         serving.abort();
     }
     broker.close().await;
+    // With the broker closed, none of them waits for it.
+    api.finish().await;
     journal.close().await;
     host.close().await;
     if let Some(result) = delivered {
