@@ -175,11 +175,13 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let (ladder, policy) = (config.ladder.clone(), config.policy);
     let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
-    let (mut served, mut delivered) = (None, None);
+    let (mut served, mut delivered, mut failed) = (None, None, None);
     tokio::select! {
         () = stop => tracing::info!("stopping: what is under way is finished"),
         result = &mut serving => served = Some(result),
         result = &mut delivering => delivered = Some(result),
+        () = broker.ended() => failed = Some("the broker"),
+        () = journal.ended() => failed = Some("the journal"),
     }
     let by_itself = served.is_some() || delivered.is_some();
     drop(stopping);
@@ -201,6 +203,10 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     }
     if let Some(result) = served {
         result.context("the API ended by a fault")?.context("the API ended")?;
+    }
+    if let Some(part) = failed {
+        // Nothing in here can mend it; whoever started the gateway starts it again.
+        anyhow::bail!("{part} ended by a fault of the program; its log says more, and a new start mends it");
     }
     anyhow::ensure!(!by_itself, "the gateway ended by itself");
     tracing::info!("stopped");

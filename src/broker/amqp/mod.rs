@@ -33,7 +33,7 @@ mod topology;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -53,6 +53,8 @@ pub struct AmqpBroker {
     shared: Arc<Shared>,
     taken: Mutex<mpsc::Receiver<Taken>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
+    /// Its other end goes with the supervisor.
+    running: watch::Receiver<()>,
 }
 
 impl AmqpBroker {
@@ -65,8 +67,13 @@ impl AmqpBroker {
         let uris = settings.check()?;
         let (sender, taken) = mpsc::channel(READ_AHEAD);
         let shared = Arc::new(Shared::new(settings, uris, sender));
-        let supervisor = tokio::spawn(supervisor::supervise(shared.clone()));
-        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)) })
+        let (runs, running) = watch::channel(());
+        let supervising = shared.clone();
+        let supervisor = tokio::spawn(async move {
+            supervisor::supervise(supervising).await;
+            drop(runs);
+        });
+        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)), running })
     }
 
     /// The next delivery of a generation that still lives, once the broker takes messages.
@@ -144,11 +151,30 @@ impl Broker for AmqpBroker {
             tracing::error!(%error, "the supervisor of RabbitMQ's connections has failed: this is a bug");
         }
     }
+
+    async fn ended(&self) {
+        // Nothing is ever sent: this is an error, once the supervisor has ended.
+        let _ = self.running.clone().changed().await;
+    }
 }
 
 impl Drop for AmqpBroker {
     /// One that was not closed winds down by itself.
     fn drop(&mut self) {
         self.shared.enter(Phase::Closing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervisor_that_has_failed_is_told_of() {
+        let broker = AmqpBroker::start(Settings::default()).expect("valid");
+        // As a panic would, this ends the task from outside.
+        broker.supervisor.lock().await.as_ref().expect("it runs").abort();
+        broker.ended().await;
+        broker.close().await;
     }
 }

@@ -174,6 +174,10 @@ impl Broker for EmbeddedBroker {
             }
         }
     }
+
+    async fn ended(&self) {
+        self.commands.closed().await;
+    }
 }
 
 fn away() -> BrokerError {
@@ -182,4 +186,20 @@ fn away() -> BrokerError {
 
 fn refused(file: &Path, problem: &Problem) -> BrokerError {
     BrokerError::Refused(format!("{}: {problem}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_has_failed_is_told_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = EmbeddedBroker::open(Settings::new(folder.path().join("broker"))).await.expect("open");
+        // As a panic would, this ends the task from outside.
+        broker.engine.lock().await.as_ref().expect("it runs").abort();
+        broker.ended().await;
+        assert!(broker.ready().is_err());
+        broker.close().await;
+    }
 }
