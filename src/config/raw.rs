@@ -89,7 +89,8 @@ table! {
     Amqp {
         url: Option<SecretTexts> = None,
         prefix: String = "paynotify".into(),
-        connect_timeout: Timeout = Timeout::of_milliseconds(5_000),
+        connect_timeout: Timeout = Timeout::of_milliseconds(2_000),
+        heartbeat: Span<1_000, { HOUR }> = Span::of_milliseconds(2_000),
         confirm_timeout: Timeout = Timeout::of_milliseconds(10_000),
         publishers: Count<1, 16> = Count::of(2),
     }

@@ -2,8 +2,8 @@
 //!
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
-//! `receipt` (the only way out), `nodes` (where RabbitMQ is), `generation` and `supervisor` (what lives and ends
-//! together).
+//! `receipt` (the only way out), `nodes` and `link` (where RabbitMQ is, and a connection to it), `generation` and
+//! `supervisor` (what lives and ends together).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
@@ -17,9 +17,11 @@
 //! lapin logs a returned message whole, at the level of a warning: its target `lapin::returned_messages` does not
 //! belong into a log.
 
+mod backoff;
 mod consumer;
 mod generation;
 mod hand_back;
+mod link;
 mod message;
 mod nodes;
 mod publisher;

@@ -23,11 +23,14 @@ pub struct Settings {
     pub rung_delays: Vec<Duration>,
     /// The queues of other producers' messages.
     pub sources: Vec<Source>,
-    /// How long TCP, TLS and the AMQP handshake together may take.
+    /// How long TCP, TLS and the AMQP handshake together may take. Messages are delivered again at most this, the
+    /// longest wait between two attempts, a second for letting go of what was before, and the time for declaring
+    /// after RabbitMQ can be reached: with the defaults, 5 seconds.
     pub connect_timeout: Duration,
     /// How long a publisher confirm may take before the outcome counts as unknown.
     pub confirm_timeout: Duration,
-    /// The interval proposed to the broker after which a silent peer counts as gone; in whole seconds.
+    /// How often each side lets the other hear of it, in whole seconds. A connection that was silent for twice as long
+    /// (and up to half an interval more, which is how often lapin looks) counts as broken.
     pub heartbeat: Duration,
     /// How many channels publish side by side, 1 to 64.
     pub publishers: usize,
@@ -47,12 +50,12 @@ impl Default for Settings {
             prefetch: 256,
             rung_delays: Ladder::default().delays().to_vec(),
             sources: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
             confirm_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(2),
             publishers: 2,
             reconnect_least: Duration::from_millis(100),
-            reconnect_most: Duration::from_secs(5),
+            reconnect_most: Duration::from_secs(1),
             longest_message: 1024 * 1024,
         }
     }
@@ -110,8 +113,8 @@ impl Settings {
         if !(1..=64).contains(&self.publishers) {
             return wrong("publishers", "must be 1 to 64");
         }
-        if !(1..=3_600).contains(&self.heartbeat.as_secs()) {
-            return wrong("heartbeat", "must be 1 second to 1 hour");
+        if !(1..=3_600).contains(&self.heartbeat.as_secs()) || self.heartbeat.subsec_nanos() != 0 {
+            return wrong("heartbeat", "must be 1 second to 1 hour, in whole seconds");
         }
         for (key, time) in [
             ("connect_timeout", self.connect_timeout),
@@ -193,7 +196,7 @@ mod tests {
         let settings = Settings { urls: vec![url], ..Settings::default() };
         let [uri] = settings.check().expect("valid").try_into().expect("one");
         assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), ("::1", 7, "/"));
-        assert_eq!(uri.query.heartbeat, Some(10));
+        assert_eq!(uri.query.heartbeat, Some(2));
         assert!(!format!("{settings:?}").contains("s3cret"));
         for url in ["s3cret", "http://me:s3cret@host", "amqp:s3cret", "amqp://me:s3cret@host:notaport"] {
             let error = with(|settings| settings.urls.push(url.to_owned())).expect_err(url);
@@ -226,7 +229,8 @@ mod tests {
         assert_eq!(key(with(|settings| settings.prefix = "a b".to_owned())), "prefix");
         assert_eq!(key(with(|settings| settings.prefetch = 0)), "prefetch");
         assert_eq!(key(with(|settings| settings.publishers = 65)), "publishers");
-        assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(999))), "heartbeat");
+        assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(2_500))), "heartbeat");
+        assert_eq!(key(with(|settings| settings.heartbeat = Duration::ZERO)), "heartbeat");
         assert_eq!(key(with(|settings| settings.confirm_timeout = Duration::ZERO)), "confirm_timeout");
         assert_eq!(key(with(|settings| settings.rung_delays = vec![Duration::ZERO])), "rung_delays");
         assert_eq!(key(with(|settings| settings.sources = vec![source.clone(), source])), "sources");
