@@ -188,7 +188,7 @@ async fn what_expires_without_a_way_on_is_kept_own_node() {
     // RabbitMQ offers such a message again after three minutes; here after a second.
     let sooner = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000).";
     tokio::task::block_in_place(|| node.ctl(&["eval", sooner]).expect("set"));
-    let settings = Settings { url: node.amqp_url(), ..settings_without_node() };
+    let settings = Settings { urls: vec![node.amqp_url()], ..settings_without_node() };
     let probe = AmqpProbe::start(settings).await;
     let (work, returning) = (probe.name("work"), probe.name("return"));
     let outside = probe.outside.clone();
