@@ -168,18 +168,20 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let address = listener.local_addr()?;
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal));
     let (stopping, stopped) = tokio::sync::watch::channel(());
-    let serve = axum::serve(listener, api.router(config.longest_body))
+    let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
     let (ladder, policy) = (config.ladder.clone(), config.policy);
     let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
-    let (mut served, mut delivered) = (None, None);
+    let (mut served, mut delivered, mut failed) = (None, None, None);
     tokio::select! {
         () = stop => tracing::info!("stopping: what is under way is finished"),
         result = &mut serving => served = Some(result),
         result = &mut delivering => delivered = Some(result),
+        () = broker.ended() => failed = Some("the broker"),
+        () = journal.ended() => failed = Some("the journal"),
     }
     let by_itself = served.is_some() || delivered.is_some();
     drop(stopping);
@@ -192,6 +194,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         serving.abort();
     }
     broker.close().await;
+    // With the broker closed, none of them waits for it.
+    api.finish().await;
     journal.close().await;
     host.close().await;
     if let Some(result) = delivered {
@@ -199,6 +203,10 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     }
     if let Some(result) = served {
         result.context("the API ended by a fault")?.context("the API ended")?;
+    }
+    if let Some(part) = failed {
+        // Nothing in here can mend it; whoever started the gateway starts it again.
+        anyhow::bail!("{part} ended by a fault of the program; its log says more, and a new start mends it");
     }
     anyhow::ensure!(!by_itself, "the gateway ended by itself");
     tracing::info!("stopped");

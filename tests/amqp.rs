@@ -112,7 +112,7 @@ async fn a_message_that_the_client_library_cannot_parse_is_poisoned() {
     let broker = probe.broker();
     for number in 0..10 {
         if number == 5 {
-            support::raw_amqp::publish(&probe.settings.url, &probe.name("in"), "m", b"\xc4\xe3", b"{}");
+            support::raw_amqp::publish(&probe.settings.urls[0], &probe.name("in"), "m", b"\xc4\xe3", b"{}");
         }
         until("it is there between two breaks", async || {
             broker.publish(&envelope(&format!("n{number}"))).await.is_ok()
@@ -160,8 +160,8 @@ async fn what_is_poisoned_can_be_looked_at_any_number_of_times() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_goes_and_comes_back_is_used_again() {
     let mut node = tokio::task::block_in_place(|| xtask::rabbitmq::Node::start().expect("a node"));
-    let settings =
-        Settings { url: node.amqp_url(), confirm_timeout: Duration::from_secs(3), ..settings_without_node() };
+    let confirm_timeout = Duration::from_secs(3);
+    let settings = Settings { urls: vec![node.amqp_url()], confirm_timeout, ..settings_without_node() };
     let fixture = fixture(settings).await;
     for id in ["n1", "n2"] {
         fixture.publish(&envelope(id)).await;
@@ -188,7 +188,7 @@ async fn what_expires_without_a_way_on_is_kept_own_node() {
     // RabbitMQ offers such a message again after three minutes; here after a second.
     let sooner = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000).";
     tokio::task::block_in_place(|| node.ctl(&["eval", sooner]).expect("set"));
-    let settings = Settings { url: node.amqp_url(), ..settings_without_node() };
+    let settings = Settings { urls: vec![node.amqp_url()], ..settings_without_node() };
     let probe = AmqpProbe::start(settings).await;
     let (work, returning) = (probe.name("work"), probe.name("return"));
     let outside = probe.outside.clone();

@@ -62,6 +62,12 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
     let amqp = |url: &str| format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"{url}\"\n");
     check(&amqp("http://user:hunter2@x"), fine, &["paynotify.toml:4: `broker.amqp.url`"]);
     check(&amqp("env:NO_SUCH_VARIABLE"), fine, &["paynotify.toml:4: `broker.amqp.url`", "NO_SUCH_VARIABLE"]);
+    let amqp = |urls: &str| format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = {urls}\n");
+    check(&amqp("[]"), fine, &["paynotify.toml:4: `broker.amqp.url`", "at least one"]);
+    check(&amqp("7"), fine, &["paynotify.toml:4: `broker.amqp.url`", "or a list"]);
+    check(&amqp("[\"amqp://u:hunter2@a\", 7]"), fine, &["paynotify.toml:4: `broker.amqp.url`", "or a list"]);
+    check(&amqp("[\"amqp://a\", \"amqp://b/other\"]"), fine, &["paynotify.toml:4", "same virtual host"]);
+    check(&amqp("[\"amqp://a\", \"file:none\"]"), fine, &["paynotify.toml:4: `broker.amqp.url`", "none"]);
     check("", "plugin = \"plain\"\n", &["shop.toml", "missing field `url`"]);
     check("", "url = \"shop.example\"\nplugin = \"plain\"\n", &["shop.toml:1: `url`", "absolute"]);
     check("", "url = \"http://a.example/\"\nplugin = \"plane\"\n", &["shop.toml:2: `plugin`", "`plane`"]);

@@ -3,7 +3,7 @@
 //! The journal is told first and the broker second, so that a notification that reached the broker is always known,
 //! and asking again after any failure in between does the rest. The same notification twice gets the same answer.
 
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,36 +14,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
-use tokio::sync::{Mutex, MutexGuard};
 
 use super::problem::Problem;
 use super::{Api, unavailable};
 use crate::clock;
 use crate::domain::{Envelope, InvalidRecord, Notification, NotificationId};
 use crate::journal::Acceptance;
-
-/// Requests for one notification take turns, so that two at the same moment do not both find it new. Which turn it
-/// is follows from the id; a few others share it, and wait for a commit and a confirm at most.
-pub(super) struct Turns {
-    locks: Vec<Mutex<()>>,
-    hasher: RandomState,
-}
-
-/// How many requests can have their turn at once.
-const TURNS: usize = 1_024;
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { locks: (0..TURNS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new() }
-    }
-}
-
-impl Turns {
-    async fn wait_for(&self, id: &NotificationId) -> Option<MutexGuard<'_, ()>> {
-        let index = usize::try_from(self.hasher.hash_one(id) % TURNS as u64).ok()?;
-        Some(self.locks.get(index)?.lock().await)
-    }
-}
 
 pub(super) async fn ingest(
     State(api): State<Api>,
@@ -53,9 +29,16 @@ pub(super) async fn ingest(
         body.map_err(|rejection| Problem::new(rejection.status(), "unreadable body", rejection.body_text()))?;
     let notification = Notification::parse(with_id(body)).map_err(invalid)?;
     let envelope = Envelope::new(notification, clock::now());
+    let id = envelope.notification.id().clone();
+    // A sender that goes away does not cut this off in the middle.
+    let turns = Arc::clone(&api.turns);
+    let taken = turns.take(&id, async move { take_in(&api, &envelope).await }).await;
+    taken.unwrap_or_else(|| Err(unavailable("the request ended by a fault of the gateway")))
+}
+
+async fn take_in(api: &Api, envelope: &Envelope) -> Result<Response, Problem> {
     let id = envelope.notification.id();
-    let _turn = api.turns.wait_for(id).await;
-    match api.journal.accept(&envelope).await.map_err(unavailable)? {
+    match api.journal.accept(envelope).await.map_err(unavailable)? {
         Acceptance::AlreadyThere => Ok(accepted(id)),
         Acceptance::Conflict => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -64,7 +47,7 @@ pub(super) async fn ingest(
         )
         .in_field(Some("notification_id".to_owned()))),
         Acceptance::Publish => {
-            api.broker.publish(&envelope).await.map_err(unavailable)?;
+            api.broker.publish(envelope).await.map_err(unavailable)?;
             if let Err(error) = api.journal.accepted(id).await {
                 // It is durable at the broker, which is what 202 says; the journal hears of it with the first attempt.
                 tracing::warn!(notification = %id, %error, "accepted, but not noted as accepted");

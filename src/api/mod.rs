@@ -5,6 +5,7 @@
 
 mod ingest;
 mod problem;
+mod turns;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub struct Api {
     broker: Arc<dyn Broker>,
     /// What happened.
     journal: Arc<dyn Journal>,
-    turns: Arc<ingest::Turns>,
+    turns: Arc<turns::Turns>,
 }
 
 impl Api {
@@ -37,6 +38,12 @@ impl Api {
     #[must_use]
     pub fn new(broker: Arc<dyn Broker>, journal: Arc<dyn Journal>) -> Self {
         Self { broker, journal, turns: Arc::default() }
+    }
+
+    /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
+    /// served no more, and the journal still is there.
+    pub async fn finish(&self) {
+        self.turns.finish().await;
     }
 
     /// The routes. A record may be `longest_body` bytes long.

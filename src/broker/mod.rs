@@ -43,6 +43,10 @@ pub trait Broker: Send + Sync {
 
     /// Ends every task and connection. Deliveries that are still out are handed back.
     async fn close(&self);
+
+    /// Waits until it has ended: after [`close`](Self::close), or by a fault of the program, which only a new start
+    /// of the program mends.
+    async fn ended(&self);
 }
 
 /// A message, and the duty to settle it.

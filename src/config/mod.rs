@@ -199,11 +199,12 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
     };
     let wrong_url = |problem: String| document.wrong("broker.amqp.url", problem);
     let settings = broker::amqp::Settings {
-        url: url.fetch(&document.folder()).map_err(wrong_url)?,
+        urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
         prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),
         sources: raw.sources.iter().map(source).collect(),
         connect_timeout: amqp.connect_timeout.get(),
+        heartbeat: amqp.heartbeat.get(),
         confirm_timeout: amqp.confirm_timeout.get(),
         publishers: amqp.publishers.size(),
         longest_message: raw.longest_message_bytes.size(),

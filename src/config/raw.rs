@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Count, Delay, JitterPart, SecretText, Span};
+use super::values::{Count, Delay, JitterPart, SecretTexts, Span};
 use crate::domain::{Jitter, MerchantId};
 
 const HOUR: u64 = 60 * 60 * 1_000;
@@ -87,9 +87,10 @@ table! {
 table! {
     /// `[broker.amqp]`
     Amqp {
-        url: Option<SecretText> = None,
+        url: Option<SecretTexts> = None,
         prefix: String = "paynotify".into(),
-        connect_timeout: Timeout = Timeout::of_milliseconds(5_000),
+        connect_timeout: Timeout = Timeout::of_milliseconds(2_000),
+        heartbeat: Span<1_000, { HOUR }> = Span::of_milliseconds(2_000),
         confirm_timeout: Timeout = Timeout::of_milliseconds(10_000),
         publishers: Count<1, 16> = Count::of(2),
     }

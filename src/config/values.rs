@@ -139,6 +139,34 @@ impl SecretText {
     }
 }
 
+/// One secret text or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretTexts(Vec<SecretText>);
+
+impl SecretTexts {
+    /// Fetches each secret: see [`SecretText::fetch`].
+    pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<Vec<String>, String> {
+        self.0.iter().map(|secret| secret.fetch(folder)).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretTexts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Texts {
+            One(SecretText),
+            Several(Vec<SecretText>),
+        }
+        // As with a single one, what is wrong is told without its value.
+        match Texts::deserialize(deserializer) {
+            Ok(Texts::One(secret)) => Ok(Self(vec![secret])),
+            Ok(Texts::Several(secrets)) => Ok(Self(secrets)),
+            Err(_) => Err(de::Error::custom("a secret is a text in quotes, or a list of such texts")),
+        }
+    }
+}
+
 impl fmt::Debug for SecretText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("***")

@@ -63,6 +63,10 @@ pub trait Journal: Send + Sync {
 
     /// Writes what is still waiting, and closes.
     async fn close(&self);
+
+    /// Waits until it has ended: after [`close`](Self::close), or by a fault of the program, which only a new start
+    /// of the program mends.
+    async fn ended(&self);
 }
 
 /// The answer to a notification that comes in over HTTP.

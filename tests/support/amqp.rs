@@ -37,7 +37,7 @@ pub fn prefix() -> String {
 
 /// Settings for tests that share a node.
 pub fn settings() -> Settings {
-    Settings { url: url(), prefix: prefix(), ..Settings::default() }
+    Settings { urls: vec![url()], prefix: prefix(), ..Settings::default() }
 }
 
 /// For the conformance suite.
@@ -164,7 +164,7 @@ pub struct Outside {
 
 impl Outside {
     pub async fn connect(settings: &Settings) -> Self {
-        let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await;
+        let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await;
         let exact = settings.rung_delays.iter().map(|delay| u64::try_from(delay.as_millis()).expect("short"));
         Self {
             connection: Arc::new(connection.expect("RabbitMQ")),

@@ -257,6 +257,7 @@ macro_rules! conformance_suite {
             parking_replaces_the_message
             a_dropped_delivery_comes_again
             a_delivery_that_is_handed_back_comes_again
+            a_delivery_lost_in_a_panic_rests_and_comes_again
             only_what_is_unsettled_comes_again_after_a_restart
             no_more_is_out_than_the_prefetch
             only_what_was_out_before_is_redelivered

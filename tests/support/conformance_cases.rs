@@ -151,6 +151,27 @@ pub async fn a_dropped_delivery_comes_again(fixture: &mut Fixture) {
     fixture.finish(&came, delivery).await;
 }
 
+/// What made the program panic once will do so again: without a rest that would be a hot loop.
+pub async fn a_delivery_lost_in_a_panic_rests_and_comes_again(fixture: &mut Fixture) {
+    fixture.publish(&envelope("n1")).await;
+    let (_, delivery) = fixture.take_readable().await;
+    let began = Instant::now();
+    let panicked = tokio::spawn(async move {
+        let _lost = delivery;
+        panic!("on purpose");
+    });
+    assert!(panicked.await.is_err());
+    // Others do not wait for it.
+    fixture.publish(&envelope("n2")).await;
+    let (came, delivery) = fixture.take_readable().await;
+    assert_eq!(came.notification.id().as_str(), "n2");
+    fixture.finish(&came, delivery).await;
+    let (came, delivery) = fixture.take_readable().await;
+    let rested = began.elapsed();
+    assert!(rested >= Duration::from_secs(1), "it rested for {rested:?} only");
+    fixture.finish(&came, delivery).await;
+}
+
 pub async fn a_delivery_that_is_handed_back_comes_again(fixture: &mut Fixture) {
     let sent = envelope("n1");
     fixture.publish(&sent).await;

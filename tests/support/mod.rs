@@ -9,5 +9,6 @@ pub mod conformance_cases;
 pub mod gateway;
 pub mod guest;
 pub mod merchant;
+pub mod proxy;
 pub mod rabbit;
 pub mod raw_amqp;

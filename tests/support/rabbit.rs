@@ -30,8 +30,8 @@ impl Rabbit {
         let rung_delays = DELAYS.map(Duration::from_millis).to_vec();
         let settings = Settings { rung_delays, ..settings() };
         let outside = Outside::connect(&settings).await;
-        let Settings { url, prefix, .. } = settings;
-        Self { url, prefix, outside, events: VecDeque::new(), poisoned: VecDeque::new() }
+        let Settings { mut urls, prefix, .. } = settings;
+        Self { url: urls.remove(0), prefix, outside, events: VecDeque::new(), poisoned: VecDeque::new() }
     }
 
     pub fn store(&self) -> Store {

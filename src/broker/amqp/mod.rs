@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
-//! `receipt` (the only way out), `generation` and `supervisor` (what lives and ends together).
+//! `receipt` (the only way out), `nodes` and `link` (where RabbitMQ is, and a connection to it), `generation` and
+//! `supervisor` (what lives and ends together).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
@@ -16,10 +17,13 @@
 //! lapin logs a returned message whole, at the level of a warning: its target `lapin::returned_messages` does not
 //! belong into a log.
 
+mod backoff;
 mod consumer;
 mod generation;
 mod hand_back;
+mod link;
 mod message;
+mod nodes;
 mod publisher;
 mod receipt;
 mod rungs;
@@ -31,7 +35,7 @@ mod topology;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -51,6 +55,8 @@ pub struct AmqpBroker {
     shared: Arc<Shared>,
     taken: Mutex<mpsc::Receiver<Taken>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
+    /// Its other end goes with the supervisor.
+    running: watch::Receiver<()>,
 }
 
 impl AmqpBroker {
@@ -60,11 +66,16 @@ impl AmqpBroker {
     /// # Errors
     /// A setting is wrong.
     pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
-        let uri = settings.check()?;
+        let uris = settings.check()?;
         let (sender, taken) = mpsc::channel(READ_AHEAD);
-        let shared = Arc::new(Shared::new(settings, uri, sender));
-        let supervisor = tokio::spawn(supervisor::supervise(shared.clone()));
-        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)) })
+        let shared = Arc::new(Shared::new(settings, uris, sender));
+        let (runs, running) = watch::channel(());
+        let supervising = shared.clone();
+        let supervisor = tokio::spawn(async move {
+            supervisor::supervise(supervising).await;
+            drop(runs);
+        });
+        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)), running })
     }
 
     /// The next delivery of a generation that still lives, once the broker takes messages.
@@ -142,11 +153,30 @@ impl Broker for AmqpBroker {
             tracing::error!(%error, "the supervisor of RabbitMQ's connections has failed: this is a bug");
         }
     }
+
+    async fn ended(&self) {
+        // Nothing is ever sent: this is an error, once the supervisor has ended.
+        let _ = self.running.clone().changed().await;
+    }
 }
 
 impl Drop for AmqpBroker {
     /// One that was not closed winds down by itself.
     fn drop(&mut self) {
         self.shared.enter(Phase::Closing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervisor_that_has_failed_is_told_of() {
+        let broker = AmqpBroker::start(Settings::default()).expect("valid");
+        // As a panic would, this ends the task from outside.
+        broker.supervisor.lock().await.as_ref().expect("it runs").abort();
+        broker.ended().await;
+        broker.close().await;
     }
 }

@@ -192,6 +192,7 @@ impl Receipt for AmqpReceipt {
 
 impl Drop for AmqpReceipt {
     fn drop(&mut self) {
-        self.give_back(false);
+        // What made the program panic will do so again: it rests first.
+        self.give_back(std::thread::panicking());
     }
 }

@@ -12,8 +12,9 @@ use crate::domain::Ladder;
 /// The settings of an [`AmqpBroker`](super::AmqpBroker). The defaults are those of the configuration file.
 #[derive(Clone)]
 pub struct Settings {
-    /// `amqp://user:password@host:port/vhost`, or `amqps` for TLS. Secret: it is never printed.
-    pub url: String,
+    /// `amqp://user:password@host:port/vhost`, or `amqps` for TLS: one for each node of one cluster, and the same
+    /// virtual host in all. Secret: they are never printed.
+    pub urls: Vec<String>,
     /// What the names of all exchanges and queues begin with: 1 to 64 characters of `A-Z a-z 0-9 _ - .`.
     pub prefix: String,
     /// How many deliveries may be unsettled at once, 1 to 2,000. RabbitMQ sends that many ahead for each queue.
@@ -22,11 +23,14 @@ pub struct Settings {
     pub rung_delays: Vec<Duration>,
     /// The queues of other producers' messages.
     pub sources: Vec<Source>,
-    /// How long TCP, TLS and the AMQP handshake together may take.
+    /// How long TCP, TLS and the AMQP handshake together may take. Messages are delivered again at most this, the
+    /// longest wait between two attempts, a second for letting go of what was before, and the time for declaring
+    /// after RabbitMQ can be reached: with the defaults, 5 seconds.
     pub connect_timeout: Duration,
     /// How long a publisher confirm may take before the outcome counts as unknown.
     pub confirm_timeout: Duration,
-    /// The interval proposed to the broker after which a silent peer counts as gone; in whole seconds.
+    /// How often each side lets the other hear of it, in whole seconds. A connection that was silent for twice as long
+    /// (and up to half an interval more, which is how often lapin looks) counts as broken.
     pub heartbeat: Duration,
     /// How many channels publish side by side, 1 to 64.
     pub publishers: usize,
@@ -41,17 +45,17 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            url: "amqp://127.0.0.1:5672/%2f".to_owned(),
+            urls: vec!["amqp://127.0.0.1:5672/%2f".to_owned()],
             prefix: "paynotify".to_owned(),
             prefetch: 256,
             rung_delays: Ladder::default().delays().to_vec(),
             sources: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
             confirm_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(2),
             publishers: 2,
             reconnect_least: Duration::from_millis(100),
-            reconnect_most: Duration::from_secs(5),
+            reconnect_most: Duration::from_secs(1),
             longest_message: 1024 * 1024,
         }
     }
@@ -61,7 +65,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Settings")
-            .field("url", &"(secret)")
+            .field("urls", &"(secret)")
             .field("prefix", &self.prefix)
             .field("prefetch", &self.prefetch)
             .field("rung_delays", &self.rung_delays)
@@ -96,8 +100,8 @@ impl Settings {
         self.check().map(drop)
     }
 
-    /// Checks everything, and reads the URL.
-    pub(super) fn check(&self) -> Result<AMQPUri, InvalidSettings> {
+    /// Checks everything, and reads the URLs.
+    pub(super) fn check(&self) -> Result<Vec<AMQPUri>, InvalidSettings> {
         let wrong = |key, problem: &str| Err(InvalidSettings { key, problem: problem.to_owned() });
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(plain) {
@@ -109,8 +113,8 @@ impl Settings {
         if !(1..=64).contains(&self.publishers) {
             return wrong("publishers", "must be 1 to 64");
         }
-        if !(1..=3_600).contains(&self.heartbeat.as_secs()) {
-            return wrong("heartbeat", "must be 1 second to 1 hour");
+        if !(1..=3_600).contains(&self.heartbeat.as_secs()) || self.heartbeat.subsec_nanos() != 0 {
+            return wrong("heartbeat", "must be 1 second to 1 hour, in whole seconds");
         }
         for (key, time) in [
             ("connect_timeout", self.connect_timeout),
@@ -126,7 +130,7 @@ impl Settings {
             return wrong("rung_delays", "must be 100 milliseconds to 7 days each");
         }
         self.check_sources()?;
-        self.read_url()
+        self.read_urls()
     }
 
     fn check_sources(&self) -> Result<(), InvalidSettings> {
@@ -145,15 +149,25 @@ impl Settings {
         Ok(())
     }
 
-    fn read_url(&self) -> Result<AMQPUri, InvalidSettings> {
+    fn read_urls(&self) -> Result<Vec<AMQPUri>, InvalidSettings> {
+        let wrong = |problem: &str| Err(InvalidSettings { key: "url", problem: problem.to_owned() });
+        let uris = self.urls.iter().map(|url| self.read_url(url)).collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = uris.first() else { return wrong("must name at least one node") };
+        if uris.iter().any(|uri| uri.vhost != first.vhost) {
+            return wrong("must name the same virtual host for every node: they are one cluster");
+        }
+        Ok(uris)
+    }
+
+    fn read_url(&self, text: &str) -> Result<AMQPUri, InvalidSettings> {
         // The parsers' own errors quote the URL, password and all, so they are not passed on.
         let wrong = || InvalidSettings {
             key: "url",
             problem: "must look like amqp://user:password@host:5672/vhost, with `/` in the vhost as %2f"
                 .to_owned(),
         };
-        let url = Url::parse(&self.url).map_err(|_| wrong())?;
-        let mut uri: AMQPUri = self.url.parse().map_err(|_| wrong())?;
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        let mut uri: AMQPUri = text.parse().map_err(|_| wrong())?;
         // AMQPUri knows no IPv6 address and would silently fall back to localhost.
         uri.authority.host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
@@ -170,7 +184,7 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn with(change: impl FnOnce(&mut Settings)) -> Result<AMQPUri, InvalidSettings> {
+    fn with(change: impl FnOnce(&mut Settings)) -> Result<Vec<AMQPUri>, InvalidSettings> {
         let mut settings = Settings::default();
         change(&mut settings);
         settings.check()
@@ -178,16 +192,29 @@ mod tests {
 
     #[test]
     fn the_url_is_read_and_never_printed() {
-        let settings = Settings { url: "amqp://me:s3cret@[::1]:7/%2f".to_owned(), ..Settings::default() };
-        let uri = settings.check().expect("valid");
+        let url = "amqp://me:s3cret@[::1]:7/%2f".to_owned();
+        let settings = Settings { urls: vec![url], ..Settings::default() };
+        let [uri] = settings.check().expect("valid").try_into().expect("one");
         assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), ("::1", 7, "/"));
-        assert_eq!(uri.query.heartbeat, Some(10));
+        assert_eq!(uri.query.heartbeat, Some(2));
         assert!(!format!("{settings:?}").contains("s3cret"));
         for url in ["s3cret", "http://me:s3cret@host", "amqp:s3cret", "amqp://me:s3cret@host:notaport"] {
-            let error = with(|settings| settings.url = url.to_owned()).expect_err(url);
+            let error = with(|settings| settings.urls.push(url.to_owned())).expect_err(url);
             assert_eq!(error.key, "url");
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn nodes_are_of_one_cluster() {
+        let urls = |urls: &[&str]| urls.iter().map(|host| format!("amqp://u:p@{host}")).collect();
+        let uris = with(|settings| settings.urls = urls(&["a/v", "b:7/v"])).expect("valid");
+        let places: Vec<_> = uris.iter().map(crate::broker::amqp::nodes::place).collect();
+        assert_eq!(places, ["a:5672", "b:7"]);
+        let problem = |result: Result<Vec<AMQPUri>, InvalidSettings>| result.expect_err("wrong").to_string();
+        assert!(problem(with(|settings| settings.urls.clear())).contains("at least one node"));
+        let apart = problem(with(|settings| settings.urls = urls(&["a/v", "b/w"])));
+        assert!(apart.contains("the same virtual host"), "{apart}");
     }
 
     #[test]
@@ -198,11 +225,12 @@ mod tests {
             merchant: "shop".parse().expect("valid"),
             format: crate::broker::SourceFormat::Url,
         };
-        let key = |result: Result<AMQPUri, InvalidSettings>| result.expect_err("wrong").key;
+        let key = |result: Result<Vec<AMQPUri>, InvalidSettings>| result.expect_err("wrong").key;
         assert_eq!(key(with(|settings| settings.prefix = "a b".to_owned())), "prefix");
         assert_eq!(key(with(|settings| settings.prefetch = 0)), "prefetch");
         assert_eq!(key(with(|settings| settings.publishers = 65)), "publishers");
-        assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(999))), "heartbeat");
+        assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(2_500))), "heartbeat");
+        assert_eq!(key(with(|settings| settings.heartbeat = Duration::ZERO)), "heartbeat");
         assert_eq!(key(with(|settings| settings.confirm_timeout = Duration::ZERO)), "confirm_timeout");
         assert_eq!(key(with(|settings| settings.rung_delays = vec![Duration::ZERO])), "rung_delays");
         assert_eq!(key(with(|settings| settings.sources = vec![source.clone(), source])), "sources");

@@ -7,6 +7,7 @@ use lapin::uri::AMQPUri;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::generation::Generation;
+use super::nodes::Nodes;
 use super::receipt::Taken;
 use super::settings::Settings;
 use super::topology::Topology;
@@ -35,7 +36,7 @@ pub(super) enum State {
 /// Shared by the broker, its supervisor, every generation and every receipt.
 pub(super) struct Shared {
     pub(super) settings: Settings,
-    pub(super) uri: AMQPUri,
+    pub(super) nodes: Nodes,
     pub(super) topology: Topology,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) state: watch::Sender<State>,
@@ -49,7 +50,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, uri: AMQPUri, taken: mpsc::Sender<Taken>) -> Self {
+    pub(super) fn new(settings: Settings, uris: Vec<AMQPUri>, taken: mpsc::Sender<Taken>) -> Self {
         Self {
             topology: Topology::new(&settings),
             phase: watch::Sender::new(Phase::Taking),
@@ -58,7 +59,7 @@ impl Shared {
             slots: Arc::new(Semaphore::new(usize::from(settings.prefetch))),
             busy: watch::Sender::new(0),
             settings,
-            uri,
+            nodes: Nodes::new(uris),
             taken,
         }
     }

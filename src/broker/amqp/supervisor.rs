@@ -15,25 +15,37 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use lapin::options::ConfirmSelectOptions;
-use lapin::{Connection, ConnectionProperties, Error, ErrorKind, Event};
+use lapin::uri::AMQPUri;
+use lapin::{Error, ErrorKind, Event};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
+use super::backoff::Backoff;
 use super::consumer::Consumer;
 use super::generation::Generation;
 use super::hand_back;
+use super::link::Link;
 use super::message;
+use super::nodes;
 use super::publisher::{BATCH, Publisher};
 use super::state::{Phase, Shared, State};
 use crate::broker::BrokerError;
 
-/// How long the tasks and connections of a generation that has ended may take to go.
+/// How long the tasks and connections of a generation that has ended may take to go; then the connections are cut.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// For how long nothing must break before messages are no longer taken one at a time.
+/// For how long nothing must break before messages are no longer taken one at a time, and before what breaks next
+/// counts as new trouble.
 const PEACE: Duration = Duration::from_secs(5);
+
+/// How long declaring may take. A first declaration of many quorum queues takes its time. This is no part of what a
+/// recovery may take: a node that dies or freezes meanwhile is noticed by its heartbeat.
+const DECLARING: Duration = Duration::from_secs(30);
+
+/// How many reasons for RabbitMQ's being away are remembered as told.
+const MOST_REPORTED: usize = 16;
 
 /// Why there is no generation: what happened, and what a person could do.
 struct Trouble {
@@ -45,49 +57,54 @@ struct Trouble {
 
 /// Keeps a generation alive until the broker closes.
 pub(super) async fn supervise(shared: Arc<Shared>) {
-    let mut wait = shared.settings.reconnect_least;
-    let mut reported = None;
+    let mut backoff = Backoff::new(shared.settings.reconnect_least, shared.settings.reconnect_most);
+    let mut reported = Vec::new();
     loop {
-        let began = Instant::now();
+        let mut opened_at = None;
+        let node = shared.nodes.next();
+        let place = nodes::place(&node);
         let trouble = tokio::select! {
             biased;
             () = shared.entered(Phase::Closing) => break,
-            opened = open(&shared) => match opened {
-                Ok(running) if shared.is_careful() => running.run(&shared).await,
+            opened = open(&shared, &node) => match opened {
                 Ok(running) => {
-                    reported = None;
-                    info!(host = %shared.uri.authority.host, port = shared.uri.authority.port, "RabbitMQ is there");
+                    opened_at = Some(Instant::now());
+                    if !shared.is_careful() {
+                        info!(node = %place, "RabbitMQ is there");
+                    }
                     running.run(&shared).await
                 }
                 Err(trouble) => trouble,
             },
         };
-        shared.state.send_replace(State::Away(trouble.what.clone()));
+        let what = format!("{place}: {}", trouble.what);
+        shared.state.send_replace(State::Away(what.clone()));
         let was_careful = shared.careful.swap(trouble.is_unparsable, Ordering::Relaxed);
         if trouble.is_unparsable {
             // The sooner it has been returned often enough, the better.
-            wait = shared.settings.reconnect_least;
+            backoff.reset();
+        }
+        // What breaks again and again soon after it was made is no better than what cannot be made.
+        if opened_at.is_some_and(|opened| opened.elapsed() >= PEACE) {
+            backoff.reset();
+            reported.clear();
         }
         if *shared.phase.borrow() == Phase::Closing {
             break;
         }
-        // Once for each kind of trouble, not once for each attempt.
-        if was_careful || reported.as_ref() == Some(&trouble.what) {
-            debug!(reason = %trouble.what, "RabbitMQ is still away");
+        // Once for each kind of trouble at each node, not once for each attempt.
+        if was_careful || reported.contains(&what) {
+            debug!(reason = %what, "RabbitMQ is still away");
         } else {
-            warn!(reason = %trouble.what, advice = trouble.advice, "RabbitMQ is away; trying again until it is back");
-            reported = Some(trouble.what);
+            warn!(reason = %what, advice = trouble.advice, "RabbitMQ is away; trying again until it is back");
+            // Should there be no end of new reasons, the first ones may be said again.
+            reported.truncate(MOST_REPORTED - 1);
+            reported.insert(0, what);
         }
-        if began.elapsed() > shared.settings.reconnect_most {
-            wait = shared.settings.reconnect_least;
-        }
-        // Half to whole, so that many gateways do not come back at the same moment.
-        let jittered = wait.mul_f64(rand::random_range(0.5..=1.0));
         tokio::select! {
             () = shared.entered(Phase::Closing) => break,
-            () = tokio::time::sleep(jittered) => {}
+            () = tokio::time::sleep(backoff.wait()) => {}
         }
-        wait = (wait * 2).min(shared.settings.reconnect_most);
     }
     shared.state.send_replace(State::Away("the broker is closed".to_owned()));
 }
@@ -96,37 +113,37 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
 struct Running {
     generation: Arc<Generation>,
     tasks: JoinSet<()>,
-    publishing: Connection,
-    consuming: Connection,
+    publishing: Link,
+    consuming: Link,
 }
 
-async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
+async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> {
     let limit = shared.settings.connect_timeout;
-    let connections = async { tokio::try_join!(connect(shared, "publishing"), connect(shared, "consuming")) };
+    let connect = |role| Link::connect(node, format!("{} {role}", shared.settings.prefix), limit);
+    let connections = async { tokio::try_join!(connect("publishing"), connect("consuming")) };
     let (publishing, consuming) = match timeout(limit, connections).await {
-        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,
+        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error, node))?,
         Err(_) => {
             let what = format!("connecting took longer than {limit:?}");
             return Err(Trouble::with(what, "check the host and port, and what is between"));
         }
     };
     let channels = async {
-        shared.topology.declare(&publishing).await?;
+        shared.topology.declare(&publishing.connection).await?;
         let mut channels = Vec::with_capacity(shared.settings.publishers);
         for _ in 0..shared.settings.publishers {
-            let channel = publishing.create_channel().await?;
+            let channel = publishing.connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             channels.push(channel);
         }
         lapin::Result::Ok(channels)
     };
-    // A first declaration of many quorum queues takes its time; what it may take is not worth a setting.
-    let channels = match timeout(limit * 6, channels).await {
+    let channels = match timeout(DECLARING, channels).await {
         Ok(channels) => {
-            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error))?
+            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error, node))?
         }
         Err(_) => {
-            let what = format!("declaring exchanges and queues took longer than {:?}", limit * 6);
+            let what = format!("declaring exchanges and queues took longer than {DECLARING:?}");
             return Err(Trouble::with(what, "check that the cluster has a majority and is not overloaded"));
         }
     };
@@ -140,22 +157,17 @@ async fn open(shared: &Arc<Shared>) -> Result<Running, Trouble> {
         running.own(Publisher { channel, jobs, generation, limit, sequence: 0 }.run());
     }
     running.own(hand_back::run(handed_back, running.generation.clone()));
-    running.own(watch(running.publishing.events_listener(), running.generation.clone()));
-    running.own(watch(running.consuming.events_listener(), running.generation.clone()));
+    for events in running.links().map(|link| link.connection.events_listener()) {
+        running.own(watch(events, running.generation.clone()));
+    }
     Ok(running)
-}
-
-async fn connect(shared: &Shared, role: &str) -> lapin::Result<Connection> {
-    let name = format!("{} {role}", shared.settings.prefix);
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    Connection::connect_uri(shared.uri.clone(), properties).await
 }
 
 impl Running {
     /// Takes a task in: when it ends, for whatever reason, the generation ends.
     fn own(&mut self, task: impl Future<Output = String> + Send + 'static) {
-        let generation = self.generation.clone();
-        self.tasks.spawn(async move { generation.end_because(task.await) });
+        let ends = EndsWhenDropped(self.generation.clone());
+        self.tasks.spawn(async move { ends.0.end_because(task.await) });
     }
 
     /// Lives until the generation ends or the broker closes.
@@ -163,7 +175,7 @@ impl Running {
         let generation = self.generation.clone();
         shared.state.send_replace(State::There(generation.clone()));
         // An error before the watchers listened would have been missed.
-        if !(self.publishing.status().connected() && self.consuming.status().connected()) {
+        if !self.links().iter().all(|link| link.connection.status().connected()) {
             generation.end_because("a connection broke at once");
         }
         let what = tokio::select! {
@@ -202,8 +214,13 @@ impl Running {
             let sources = sources.map(|(queue, source)| (queue.clone(), Some(source.clone())));
             let work = std::iter::once((shared.topology.work.clone(), None));
             for (queue, source) in work.chain(sources) {
-                let start =
-                    Consumer::start(shared.clone(), generation.clone(), &self.consuming, queue, source);
+                let start = Consumer::start(
+                    shared.clone(),
+                    generation.clone(),
+                    &self.consuming.connection,
+                    queue,
+                    source,
+                );
                 match timeout(shared.settings.confirm_timeout, start).await {
                     Ok(Ok(consumer)) => self.own(consumer.run()),
                     Ok(Err(error)) => generation.end_because(format!("consuming failed: {error}")),
@@ -214,16 +231,30 @@ impl Running {
         generation.ended().await
     }
 
+    fn links(&self) -> [&Link; 2] {
+        [&self.publishing, &self.consuming]
+    }
+
     async fn part(mut self) {
-        let tasks = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(PARTING, tasks).await.is_err() {
-            self.tasks.shutdown().await;
+        let mut tasks = std::mem::take(&mut self.tasks);
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        let closed = self.links().map(|link| link.connection.close(200, "OK".into()));
+        let parted = async {
+            ended.await;
+            futures_util::future::join_all(closed).await;
+        };
+        if timeout(PARTING, parted).await.is_err() {
+            debug!("the connections to RabbitMQ are cut: closing them took too long");
         }
-        // The consuming one first: what was not settled is back in its queue before anything else happens.
-        for connection in [self.consuming, self.publishing] {
-            // One that is broken already answers with an error, and one that is silent not at all.
-            let _ = timeout(PARTING, connection.close(200, "OK".into())).await;
-        }
+    }
+}
+
+/// Ends the generation also when what holds it is dropped by a fault of the program.
+struct EndsWhenDropped(Arc<Generation>);
+
+impl Drop for EndsWhenDropped {
+    fn drop(&mut self) {
+        self.0.end_because("a task of the connection has failed: this is a bug");
     }
 }
 
@@ -260,8 +291,10 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
 }
 
 impl Trouble {
-    fn of(doing: &str, error: &Error) -> Self {
-        Self::with(format!("{doing}: {error}"), advice(error))
+    fn of(doing: &str, error: &Error, node: &AMQPUri) -> Self {
+        // RabbitMQ names the user whom it refuses, in quotation marks.
+        let user = format!("'{}'", node.authority.userinfo.username);
+        Self::with(format!("{doing}: {error}").replace(&user, "of the URL"), advice(error))
     }
 
     fn with(what: String, advice: &'static str) -> Self {

@@ -7,16 +7,16 @@
 //! After a write that failed nothing is handed out until one has succeeded again: what is handed out cannot be
 //! settled then, and would go to the merchant over and over. Only what is on its way already still comes, once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::lease::{Lease, Waiting};
+use super::lease::{Lease, Returned, Waiting};
 use super::store::{self, Event, Group, Message};
 use super::{Settings, refused};
 use crate::broker::BrokerError;
@@ -26,6 +26,8 @@ use crate::sqlite::{self, Problem};
 
 /// How long after a failure it is tried whether the file can be written again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long a message rests whose delivery ended in a panic, so that it makes no hot loop.
+const REST: Duration = Duration::from_secs(1);
 /// The longest sleep: a clock that is set is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -63,8 +65,8 @@ pub(super) struct Engine {
     /// What the leases settle themselves with. Weak, so that the engine ends when everybody else is gone.
     pub(super) asking: mpsc::WeakSender<Command>,
     /// Leases that were dropped. Holds as many as can be out, so that there is always room for one.
-    pub(super) returned: mpsc::Receiver<i64>,
-    pub(super) returning: mpsc::Sender<i64>,
+    pub(super) returned: mpsc::Receiver<Returned>,
+    pub(super) returning: mpsc::Sender<Returned>,
     /// Deliveries on their way to whoever asks for the next; holds as many as can be out. None when no more go out.
     pub(super) deliveries: Option<mpsc::Sender<Waiting>>,
     pub(super) health: watch::Sender<Result<(), String>>,
@@ -72,6 +74,8 @@ pub(super) struct Engine {
     pub(super) out: HashMap<i64, Moment>,
     /// No message that is not out is due before; none at all if there is none.
     pub(super) next_due: Option<Moment>,
+    /// Those of them that rest until then before they go out again. All rest equally long.
+    pub(super) resting: VecDeque<(Instant, i64)>,
     /// Those that were handed back and have not been settled since.
     pub(super) came_back: HashSet<i64>,
     /// This life's number: what was written in another one may have been out before.
@@ -85,7 +89,10 @@ impl Engine {
     pub(super) async fn run(mut self) {
         let mut taken = Vec::with_capacity(self.settings.batch);
         loop {
-            while let Ok(number) = self.returned.try_recv() {
+            while let Ok(returned) = self.returned.try_recv() {
+                self.receive(returned);
+            }
+            while let Some((_, number)) = self.resting.pop_front_if(|(wakes, _)| *wakes <= Instant::now()) {
                 self.take_back(number);
             }
             if let Err(error) = self.hand_out().await {
@@ -97,7 +104,7 @@ impl Engine {
                     0 => break,
                     _ => self.carry_out(taken.drain(..)).await,
                 },
-                Some(number) = self.returned.recv() => self.take_back(number),
+                Some(returned) = self.returned.recv() => self.receive(returned),
                 () = sleep(pause) => if !self.is_well() {
                     let tried = sqlite::try_to_write(&mut self.connection).await.map_err(Problem::from);
                     self.note(tried.as_ref().copied());
@@ -137,11 +144,21 @@ impl Engine {
         }
         let sleeps_long = self.deliveries.is_none() || self.room() == 0;
         let due = self.next_due.filter(|_| !sleeps_long);
-        due.map_or(Duration::MAX, |due| due.since(clock::now()).min(LONGEST_SLEEP))
+        let due = due.map_or(Duration::MAX, |due| due.since(clock::now()).min(LONGEST_SLEEP));
+        let wakes = self.resting.front().map(|(wakes, _)| wakes.saturating_duration_since(Instant::now()));
+        due.min(wakes.unwrap_or(Duration::MAX))
     }
 
     fn room(&self) -> usize {
         self.settings.prefetch.saturating_sub(self.out.len())
+    }
+
+    fn receive(&mut self, Returned { number, rests }: Returned) {
+        if rests {
+            self.resting.push_back((Instant::now() + REST, number));
+        } else {
+            self.take_back(number);
+        }
     }
 
     fn take_back(&mut self, number: i64) {

@@ -42,11 +42,19 @@ fn read(message: Stored) -> Result<Envelope, Unreadable> {
 pub(super) struct Lease {
     number: i64,
     asking: mpsc::Sender<Command>,
-    returning: Option<mpsc::Sender<i64>>,
+    returning: Option<mpsc::Sender<Returned>>,
+}
+
+/// A lease that was dropped.
+#[derive(Debug)]
+pub(super) struct Returned {
+    pub(super) number: i64,
+    /// Whether the message rests before it is handed out again.
+    pub(super) rests: bool,
 }
 
 impl Lease {
-    pub(super) fn new(number: i64, asking: mpsc::Sender<Command>, returning: mpsc::Sender<i64>) -> Self {
+    pub(super) fn new(number: i64, asking: mpsc::Sender<Command>, returning: mpsc::Sender<Returned>) -> Self {
         Self { number, asking, returning: Some(returning) }
     }
 
@@ -86,8 +94,9 @@ impl Receipt for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(returning) = self.returning.take() {
-            // There is room for all that can be out. An engine that has ended has no use for it.
-            let _ = returning.try_send(self.number);
+            // What made the program panic will do so again: it rests first. There is room for all that can be out. An
+            // engine that has ended has no use for it.
+            let _ = returning.try_send(Returned { number: self.number, rests: std::thread::panicking() });
         }
     }
 }

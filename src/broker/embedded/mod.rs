@@ -15,7 +15,7 @@ mod engine;
 mod lease;
 mod store;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,6 +102,7 @@ impl EmbeddedBroker {
             deliveries: Some(handing_out),
             health: report,
             out: HashMap::new(),
+            resting: VecDeque::new(),
             came_back: HashSet::new(),
             life: rand::random(),
             // Something may be due: look at once.
@@ -173,6 +174,10 @@ impl Broker for EmbeddedBroker {
             }
         }
     }
+
+    async fn ended(&self) {
+        self.commands.closed().await;
+    }
 }
 
 fn away() -> BrokerError {
@@ -181,4 +186,20 @@ fn away() -> BrokerError {
 
 fn refused(file: &Path, problem: &Problem) -> BrokerError {
     BrokerError::Refused(format!("{}: {problem}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_has_failed_is_told_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = EmbeddedBroker::open(Settings::new(folder.path().join("broker"))).await.expect("open");
+        // As a panic would, this ends the task from outside.
+        broker.engine.lock().await.as_ref().expect("it runs").abort();
+        broker.ended().await;
+        assert!(broker.ready().is_err());
+        broker.close().await;
+    }
 }

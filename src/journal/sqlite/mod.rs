@@ -167,7 +167,7 @@ impl Journal for SqliteJournal {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.commands.is_closed() {
+        if self.commands.is_closed() || self.questions.is_closed() {
             return Err(JournalError::Closed.to_string());
         }
         self.health.borrow().clone()
@@ -187,6 +187,13 @@ impl Journal for SqliteJournal {
             }
         }
     }
+
+    async fn ended(&self) {
+        tokio::select! {
+            () = self.commands.closed() => {}
+            () = self.questions.closed() => {}
+        }
+    }
 }
 
 /// For types of ours, which have no way to fail.
@@ -196,4 +203,24 @@ fn json(value: &impl serde::Serialize) -> String {
 
 fn error(place: &str, problem: &Problem) -> JournalError {
     JournalError::Database { place: place.to_owned(), problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_has_failed_is_told_of() {
+        for pick in [|tasks: &Tasks| tasks.writer.abort(), |tasks: &Tasks| tasks.lookup.abort()] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let journal =
+                SqliteJournal::open(Settings::new(folder.path().join("journal"))).await.expect("open");
+            assert!(journal.ready().is_ok());
+            // As a panic would, this ends the task from outside.
+            pick(journal.tasks.lock().await.as_ref().expect("they run"));
+            journal.ended().await;
+            assert!(journal.ready().is_err());
+            journal.close().await;
+        }
+    }
 }
