@@ -1,0 +1,216 @@
+//! Confirms and returns in every order.
+
+use amq_protocol::protocol::BasicProperties;
+
+use crate::support::fake_amqp::rig::Rig;
+use crate::support::fake_amqp::script::Line;
+use crate::support::fake_amqp::world::Publish;
+
+/// What must come of a batch's deliveries, one letter each: `o` it is settled, `x` it is not, `?` either, but by
+/// the rule.
+async fn check(expected: &str, act: impl FnOnce(&[Publish], &mut Line<'_>) + Send + 'static) {
+    let rig = Rig::start().await;
+    let answers = rig.batch((expected.len(), expected.len()), "n", act).await;
+    let told: String = answers.iter().map(|answer| if answer.is_ok() { 'o' } else { 'x' }).collect();
+    let fits = |(expected, told): (char, char)| expected == '?' || expected == told;
+    assert!(expected.chars().zip(told.chars()).all(fits), "{told}, not {expected}: {answers:?}");
+    rig.check();
+    if rig.generations() == 1 {
+        rig.until_acknowledged(told.matches('o').count()).await;
+        for (number, answer) in answers.iter().enumerate() {
+            let acknowledged = rig.acknowledged(&format!("n-{number}"));
+            assert_eq!(acknowledged, usize::from(answer.is_ok()), "n-{number}: {answer:?}");
+        }
+    }
+    rig.settle_the_rest().await;
+}
+
+/// Confirms those of a batch that stand there.
+fn ack(line: &mut Line<'_>, batch: &[Publish], at: &[usize]) {
+    at.iter().for_each(|at| line.ack(batch[*at].tag));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_in_another_order() {
+    check("ooooo", |batch, line| ack(line, batch, &[4, 3, 2, 1, 0])).await;
+    check("ooooo", |batch, line| ack(line, batch, &[2, 0, 4, 1, 3])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_for_several_for_one_and_for_all() {
+    check("ooooo", |batch, line| line.ack_up_to(batch[4].tag)).await;
+    check("ooooo", |batch, line| {
+        line.ack_up_to(batch[0].tag);
+        ack(line, batch, &[3]);
+        line.ack_up_to(batch[4].tag);
+    })
+    .await;
+    check("ooooo", |_, line| line.ack_up_to(0)).await;
+    // One that covers nothing any more.
+    check("ooooo", |batch, line| {
+        ack(line, batch, &[0, 1]);
+        line.ack_up_to(batch[1].tag);
+        ack(line, batch, &[2, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_before_its_ack() {
+    check("?x???", |batch, line| {
+        line.give_back(&batch[1]);
+        ack(line, batch, &[1, 0, 2, 3, 4]);
+    })
+    .await;
+    // The ack of another stands between.
+    check("???x?", |batch, line| {
+        ack(line, batch, &[0]);
+        line.give_back(&batch[3]);
+        ack(line, batch, &[1, 2, 3, 4]);
+    })
+    .await;
+    check("xxxxx", |batch, line| {
+        batch.iter().for_each(|publish| line.give_back(publish));
+        line.ack_up_to(batch[4].tag);
+    })
+    .await;
+    check("?x??x", |batch, line| {
+        line.give_back(&batch[4]);
+        line.give_back(&batch[1]);
+        line.ack_up_to(0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_after_its_ack_in_the_same_batch() {
+    check("?x???", |batch, line| {
+        ack(line, batch, &[0, 1]);
+        line.give_back(&batch[1]);
+        ack(line, batch, &[2, 3, 4]);
+    })
+    .await;
+    check("?xx??", |batch, line| {
+        ack(line, batch, &[0, 1, 2]);
+        line.give_back(&batch[2]);
+        line.give_back(&batch[1]);
+        ack(line, batch, &[4, 3]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_without_an_ack() {
+    check("xxxxx", |batch, line| {
+        line.give_back(&batch[2]);
+        ack(line, batch, &[0, 1, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_twice() {
+    check("?x???", |batch, line| {
+        line.give_back(&batch[1]);
+        line.give_back(&batch[1]);
+        ack(line, batch, &[0, 1, 2, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_that_is_refused_as_well() {
+    check("?x???", |batch, line| {
+        line.give_back(&batch[1]);
+        line.nack(batch[1].tag);
+        ack(line, batch, &[0, 2, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_of_nobody_knows_what() {
+    // Without the number that each message carries, it could be any of them.
+    check("xxx", |batch, line| {
+        line.give_back_as(&batch[1], &BasicProperties::default());
+        line.ack_up_to(0);
+    })
+    .await;
+    for number in ["999", "0", "-1", "1.0", "", "three", "18446744073709551616"] {
+        check("xxx", move |batch, line| {
+            let properties = BasicProperties::default().with_correlation_id(number.into());
+            line.give_back_as(&batch[1], &properties);
+            line.ack_up_to(0);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_nack_is_a_nack() {
+    // What was refused is offered again, with the delivery in hand, and then taken.
+    check("ooooo", |batch, line| {
+        ack(line, batch, &[4, 3, 2, 0]);
+        line.nack(batch[1].tag);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nacks_for_several_and_both_mixed() {
+    check("ooooo", |batch, line| {
+        line.nack_up_to(batch[2].tag);
+        line.ack_up_to(batch[4].tag);
+    })
+    .await;
+    check("ooooo", |batch, line| {
+        ack(line, batch, &[1]);
+        line.nack_up_to(batch[2].tag);
+        ack(line, batch, &[4]);
+        line.nack_up_to(0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_for_what_was_never_published() {
+    check("xxxxx", |batch, line| {
+        line.ack(999);
+        ack(line, batch, &[0, 1, 2, 3, 4]);
+    })
+    .await;
+    check("?????", |batch, line| {
+        ack(line, batch, &[0, 1, 2, 3, 4]);
+        line.ack(999);
+    })
+    .await;
+    check("xxxxx", |batch, line| {
+        ack(line, batch, &[0, 1, 2, 3]);
+        line.ack(0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_twice() {
+    check("xxxxx", |batch, line| {
+        ack(line, batch, &[0, 1, 1, 2, 3, 4]);
+    })
+    .await;
+    check("xxxxx", |batch, line| {
+        line.nack(batch[1].tag);
+        ack(line, batch, &[0, 1, 2, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirm_that_never_comes() {
+    for missing in 0..3 {
+        check("xxx", move |batch, line| {
+            let rest: Vec<usize> = (0..3).filter(|at| *at != missing).collect();
+            ack(line, batch, &rest);
+        })
+        .await;
+    }
+}
