@@ -1,10 +1,15 @@
 //! Confirms and returns in every order.
 
-use amq_protocol::protocol::BasicProperties;
+use std::time::Duration;
 
+use amq_protocol::protocol::BasicProperties;
+use paynotify::broker::{Broker, BrokerError};
+
+use crate::support::amqp::until;
+use crate::support::conformance::envelope;
 use crate::support::fake_amqp::rig::Rig;
-use crate::support::fake_amqp::script::Line;
-use crate::support::fake_amqp::world::Publish;
+use crate::support::fake_amqp::script::{Gather, Line};
+use crate::support::fake_amqp::world::{Event, Publish};
 
 /// What must come of a batch's deliveries, one letter each: `o` it is settled, `x` it is not, `?` either, but by
 /// the rule.
@@ -213,4 +218,31 @@ async fn a_confirm_that_never_comes() {
         })
         .await;
     }
+}
+
+/// RabbitMQ promises the return before the ack. From a broker that breaks this after the last ack of a batch, the
+/// message is acknowledged already. It cannot be undone, but it must be told: by name, and not taken for another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_after_everything_was_confirmed_ends_the_generation_and_is_told() {
+    let slowly = Duration::from_secs(3);
+    let rig = Rig::with(Default::default(), |settings| {
+        settings.reconnect_least = slowly;
+        settings.reconnect_most = slowly;
+    })
+    .await;
+    let answers = rig
+        .batch((3, 3), "n", |batch, line| {
+            ack(line, batch, &[0, 1, 2]);
+            line.give_back(&batch[2]);
+        })
+        .await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    // The next message on the channel meets it, is not taken for it, and not confirmed either.
+    let next = rig.broker.publish(&envelope("next")).await;
+    assert!(matches!(next, Err(BrokerError::Away(_))), "{next:?}");
+    until("it is told", async || rig.broker.ready().is_err_and(|reason| reason.contains("n-2"))).await;
+    rig.server.follow(Gather::new(1, |batch, line| ack(line, batch, &[0])));
+    until("it is there again", async || rig.broker.publish(&envelope("later")).await.is_ok()).await;
+    let confirmed = rig.server.world().count(|event| matches!(event, Event::Confirmed { ack: true, .. }));
+    assert!(confirmed > 3);
 }

@@ -6,6 +6,10 @@
 //! the number that each of them carries as its correlation id, never by the confirm that lapin hung it on.
 //!
 //! What is not answered in time is unknown, and ends the generation: it must not be acknowledged.
+//!
+//! RabbitMQ is relied on for two things. It gives a message back before it confirms it; a return after the last confirm
+//! of its batch comes too late, and is only told. And its confirms name a tag: lapin would take an ack of everything
+//! (tag 0) for a confirm of the message, too, that it is only about to write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +17,7 @@ use std::time::Duration;
 
 use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
+use lapin::types::ShortString;
 use lapin::{Channel, Confirmation, PublisherConfirm};
 use tokio::sync::{mpsc, oneshot};
 
@@ -157,20 +162,39 @@ fn sort_out(first: u64, confirmations: Vec<Confirmation>) -> Result<Vec<Answer>,
         };
         acknowledged.push(ack);
         if let Some(message) = message {
-            returned.insert(number_of(&message), message.reply_text.to_string());
+            returned.insert(number_of(&message), message);
         }
     }
     let answers = (first..).zip(acknowledged).map(|(number, ack)| match returned.remove(&Some(number)) {
-        Some(why) => Answer::Unroutable(why),
+        Some(message) => Answer::Unroutable(message.reply_text.to_string()),
         None if ack => Answer::Confirmed,
         None => Answer::Refused,
     });
     let answers = answers.collect();
     if returned.is_empty() {
-        Ok(answers)
-    } else {
-        Err(Failure::fatal("a message came back that nobody sent"))
+        return Ok(answers);
     }
+    Err(strays(first, &returned))
+}
+
+/// Messages came back that are none of the batch. RabbitMQ gives a message back before it confirms it
+/// (<https://www.rabbitmq.com/docs/confirms>); should it ever do so after, the delivery that the message replaced is
+/// gone, and all that can be done is to tell which it was.
+fn strays(first: u64, returned: &HashMap<Option<u64>, BasicReturnMessage>) -> Failure {
+    let answered = |number: &Option<u64>| number.is_some_and(|number| (1..first).contains(&number));
+    let late: Vec<&str> = returned
+        .iter()
+        .filter(|(number, _)| answered(number))
+        .map(|(_, message)| message.properties.message_id().as_ref().map_or("(none)", ShortString::as_str))
+        .collect();
+    if late.is_empty() {
+        return Failure::fatal("a message came back that nobody sent");
+    }
+    Failure::fatal(&format!(
+        "RabbitMQ gave messages back that it had confirmed before, so these notifications may be lost: {}; \
+         send them again",
+        late.join(", ")
+    ))
 }
 
 fn number_of(message: &BasicReturnMessage) -> Option<u64> {
