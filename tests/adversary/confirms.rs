@@ -62,13 +62,13 @@ async fn acks_for_several_for_one_and_for_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_return_before_its_ack() {
-    check("?x???", |batch, line| {
+    check("oxooo", |batch, line| {
         line.give_back(&batch[1]);
         ack(line, batch, &[1, 0, 2, 3, 4]);
     })
     .await;
     // The ack of another stands between.
-    check("???x?", |batch, line| {
+    check("oooxo", |batch, line| {
         ack(line, batch, &[0]);
         line.give_back(&batch[3]);
         ack(line, batch, &[1, 2, 3, 4]);
@@ -79,7 +79,7 @@ async fn a_return_before_its_ack() {
         line.ack_up_to(batch[4].tag);
     })
     .await;
-    check("?x??x", |batch, line| {
+    check("oxoox", |batch, line| {
         line.give_back(&batch[4]);
         line.give_back(&batch[1]);
         line.ack_up_to(0);
@@ -89,13 +89,13 @@ async fn a_return_before_its_ack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_return_after_its_ack_in_the_same_batch() {
-    check("?x???", |batch, line| {
+    check("oxooo", |batch, line| {
         ack(line, batch, &[0, 1]);
         line.give_back(&batch[1]);
         ack(line, batch, &[2, 3, 4]);
     })
     .await;
-    check("?xx??", |batch, line| {
+    check("oxxoo", |batch, line| {
         ack(line, batch, &[0, 1, 2]);
         line.give_back(&batch[2]);
         line.give_back(&batch[1]);
@@ -115,7 +115,7 @@ async fn a_return_without_an_ack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_return_twice() {
-    check("?x???", |batch, line| {
+    check("oxooo", |batch, line| {
         line.give_back(&batch[1]);
         line.give_back(&batch[1]);
         ack(line, batch, &[0, 1, 2, 3, 4]);
@@ -125,7 +125,7 @@ async fn a_return_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_return_that_is_refused_as_well() {
-    check("?x???", |batch, line| {
+    check("oxooo", |batch, line| {
         line.give_back(&batch[1]);
         line.nack(batch[1].tag);
         ack(line, batch, &[0, 2, 3, 4]);
