@@ -4,6 +4,7 @@
 //! seed that fails may have to be run a few times. `ADVERSARY_SEED=n` runs that one alone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use amq_protocol::protocol::BasicProperties;
@@ -12,11 +13,12 @@ use futures_util::stream::FuturesUnordered;
 use paynotify::broker::amqp::Settings;
 use paynotify::broker::{Broker, Content};
 use paynotify::domain::Outcome;
+use paynotify::journal::{self, Journal, SqliteJournal};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::timeout;
 
-use crate::support::conformance::event;
+use crate::support::conformance::{event, recorded};
 use crate::support::fake_amqp::rig::{Rig, Settling, message, park};
 use crate::support::fake_amqp::script::{Line, Script};
 use crate::support::fake_amqp::world::{Event, Place, Publish};
@@ -144,8 +146,8 @@ impl Script for Chaos {
     }
 }
 
-/// How many messages were published beyond one for each delivery: what the faults cost.
-async fn run(seed: u64) -> usize {
+/// How many deliveries there were beyond one for each message, and how many generations.
+async fn run(seed: u64, journal: Arc<SqliteJournal>) -> (usize, usize) {
     let mut random = StdRng::seed_from_u64(!seed);
     let ignores_prefetch = seed.is_multiple_of(10);
     let manner = Manner { tick: Duration::from_millis(4), ignores_prefetch, ..Manner::default() };
@@ -173,7 +175,15 @@ async fn run(seed: u64) -> usize {
         match random.random_range(0..20) {
             0 => drop(delivery),
             1 => delivery.receipt.hand_back().await,
-            2..5 => settling.push(Box::pin(async move {
+            2..4 => {
+                let journal = journal.clone();
+                settling.push(Box::pin(async move {
+                    let event = event(&envelope, &Outcome::Confirmed { detail: None });
+                    let recorded = recorded(&journal, &envelope, &event).await;
+                    delivery.receipt.finish(&event, recorded).await
+                }));
+            }
+            4..6 => settling.push(Box::pin(async move {
                 let event = event(&envelope, &Outcome::Abandoned { reason: "chaos".to_owned() });
                 delivery.receipt.poison("chaos", Some(&event)).await
             })),
@@ -195,7 +205,7 @@ async fn run(seed: u64) -> usize {
     let world = rig.server.world();
     let acknowledged = world.count(|event| matches!(event, Event::Acknowledged { .. }));
     assert_eq!(acknowledged, count, "each message leaves the queue once");
-    world.count(|event| matches!(event, Event::Published(publish) if publish.mandatory)) - count
+    (world.count(|event| matches!(event, Event::Delivered { .. })) - count, rig.generations())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,8 +214,11 @@ async fn random_orderings_and_faults_lose_nothing() {
         Ok(seed) => vec![seed.parse().expect("a number")],
         Err(_) => (0..SEEDS).collect::<Vec<u64>>(),
     };
-    let runs = seeds.into_iter().map(|seed| async move {
-        let ran = tokio::spawn(timeout(Duration::from_secs(60), run(seed))).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = journal::Settings::new(folder.path().join("journal.db"));
+    let journal = Arc::new(SqliteJournal::open(settings).await.expect("a journal"));
+    let runs = seeds.into_iter().map(async |seed| {
+        let ran = tokio::spawn(timeout(Duration::from_secs(60), run(seed, journal.clone()))).await;
         let said = match &ran {
             Ok(Ok(more)) => return *more,
             Ok(Err(_)) => "it hangs".to_owned(),
@@ -213,10 +226,9 @@ async fn random_orderings_and_faults_lose_nothing() {
         };
         panic!("ADVERSARY_SEED={seed}: {said}");
     });
-    let more: Vec<usize> = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE).collect().await;
-    println!(
-        "{} messages published again, at most {:?} in a run",
-        more.iter().sum::<usize>(),
-        more.iter().max()
-    );
+    let ran: Vec<(usize, usize)> = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE).collect().await;
+    let [again, generations] = [|run: &(usize, usize)| run.0, |run: &(usize, usize)| run.1]
+        .map(|of| ran.iter().map(of).sum::<usize>());
+    println!("{} runs, {generations} generations, {again} deliveries came again", ran.len());
+    journal.close().await;
 }

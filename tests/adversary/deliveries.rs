@@ -14,8 +14,10 @@ async fn is_taken(id: &str, change: impl FnOnce(&mut Message)) {
     let rig = Rig::start().await;
     let mut odd = message(id);
     change(&mut odd);
+    let redelivered = odd.redelivered;
     rig.enqueue(odd);
     let (came, delivery) = rig.take_readable().await;
+    assert_eq!(delivery.redelivered, redelivered);
     assert_eq!(came.notification.id().as_str(), id);
     delivery.receipt.park(&came).await.expect("parked");
     rig.settle_the_rest().await;

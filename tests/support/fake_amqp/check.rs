@@ -11,7 +11,7 @@ pub fn check(record: &[Event]) -> Vec<String> {
     let mut known = Known::default();
     for event in record {
         match event {
-            Event::Published(publish) => known.publishes.push((publish.clone(), Fate::Open)),
+            Event::Published(publish) => known.publishes.push((publish, Fate::Open)),
             Event::Confirmed { place, tag, ack } => known.confirmed(*place, *tag, *ack),
             Event::Returned { place, tag } => known.set((*place, *tag), Fate::Refused),
             Event::Delivered { id, body, .. } => {
@@ -45,7 +45,7 @@ enum Fate {
 
 #[derive(Default)]
 struct Known<'a> {
-    publishes: Vec<(Publish, Fate)>,
+    publishes: Vec<(&'a Publish, Fate)>,
     /// By the message's id: how many messages had been published when it was last delivered, and its body.
     delivered: HashMap<&'a str, (usize, &'a [u8])>,
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn published(tag: u64, id: &str) -> Event {
-        Event::Published(Publish {
+        Event::Published(Box::new(Publish {
             place: OUT,
             tag,
             exchange: "delay".to_owned(),
@@ -105,7 +105,7 @@ mod tests {
             mandatory: true,
             properties: BasicProperties::default().with_message_id(id.into()),
             body: Vec::new(),
-        })
+        }))
     }
 
     fn confirmed(tag: u64, ack: bool) -> Event {

@@ -228,25 +228,21 @@ impl Session {
 
     /// Everything can be declared and bound, again and again.
     fn declare(&mut self, id: u16, method: AMQPClass) {
-        let answer = match method {
-            AMQPClass::Exchange(exchange::AMQPMethod::Declare(_)) => {
-                AMQPClass::Exchange(exchange::AMQPMethod::DeclareOk(exchange::DeclareOk {}))
+        let answer = if let AMQPClass::Exchange(exchange::AMQPMethod::Declare(_)) = method {
+            AMQPClass::Exchange(exchange::AMQPMethod::DeclareOk(exchange::DeclareOk {}))
+        } else if let AMQPClass::Queue(queue::AMQPMethod::Declare(declare)) = method {
+            let queue = declare.queue;
+            let answer = queue::DeclareOk { queue, message_count: 0, consumer_count: 0 };
+            AMQPClass::Queue(queue::AMQPMethod::DeclareOk(answer))
+        } else if let AMQPClass::Queue(queue::AMQPMethod::Bind(_)) = method {
+            AMQPClass::Queue(queue::AMQPMethod::BindOk(queue::BindOk {}))
+        } else if let AMQPClass::Confirm(_) = method {
+            if let Some(channel) = self.channels.get_mut(&id) {
+                channel.confirms = true;
             }
-            AMQPClass::Queue(queue::AMQPMethod::Declare(declare)) => {
-                let queue = declare.queue;
-                let answer = queue::DeclareOk { queue, message_count: 0, consumer_count: 0 };
-                AMQPClass::Queue(queue::AMQPMethod::DeclareOk(answer))
-            }
-            AMQPClass::Queue(queue::AMQPMethod::Bind(_)) => {
-                AMQPClass::Queue(queue::AMQPMethod::BindOk(queue::BindOk {}))
-            }
-            AMQPClass::Confirm(_) => {
-                if let Some(channel) = self.channels.get_mut(&id) {
-                    channel.confirms = true;
-                }
-                AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))
-            }
-            other => return self.breach(format!("unexpected: {other:?}")),
+            AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))
+        } else {
+            return self.breach(format!("unexpected: {method:?}"));
         };
         codec::write(&mut self.voice.out, &AMQPFrame::Method(id, answer));
     }

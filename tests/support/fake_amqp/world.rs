@@ -56,7 +56,7 @@ pub enum Event {
     Consuming {
         place: Place,
     },
-    Published(Publish),
+    Published(Box<Publish>),
     /// The server confirmed or refused a message that was not yet: one event for each that a frame covers.
     Confirmed {
         place: Place,
@@ -196,7 +196,7 @@ impl World {
     pub fn published(&self, publish: Publish) {
         self.change(|inner| {
             inner.unconfirmed.entry(publish.place).or_default().insert(publish.tag);
-            inner.record.push(Event::Published(publish));
+            inner.record.push(Event::Published(Box::new(publish)));
         });
     }
 
