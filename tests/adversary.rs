@@ -6,6 +6,9 @@
 
 mod support;
 
+#[path = "support/fake_amqp/mod.rs"]
+mod fake_amqp;
+
 #[path = "adversary/breaks.rs"]
 mod breaks;
 #[path = "adversary/chaos.rs"]

@@ -7,12 +7,12 @@ use futures_util::future::join_all;
 use paynotify::broker::Broker;
 use tokio::time::timeout;
 
+use crate::fake_amqp::rig::{Rig, park};
+use crate::fake_amqp::script::{Gather, Line};
+use crate::fake_amqp::world::Event;
+use crate::fake_amqp::{Manner, Role};
 use crate::support::amqp::until_ready;
 use crate::support::conformance::envelope;
-use crate::support::fake_amqp::rig::{Rig, park};
-use crate::support::fake_amqp::script::{Gather, Line};
-use crate::support::fake_amqp::world::Event;
-use crate::support::fake_amqp::{Manner, Role};
 
 /// How many messages a batch has here.
 const COUNT: usize = 4;

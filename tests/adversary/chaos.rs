@@ -18,11 +18,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::timeout;
 
+use crate::fake_amqp::rig::{Rig, Settling, message, park};
+use crate::fake_amqp::script::{Line, Script};
+use crate::fake_amqp::world::{Event, Place, Publish};
+use crate::fake_amqp::{Manner, Role};
 use crate::support::conformance::{event, recorded};
-use crate::support::fake_amqp::rig::{Rig, Settling, message, park};
-use crate::support::fake_amqp::script::{Line, Script};
-use crate::support::fake_amqp::world::{Event, Place, Publish};
-use crate::support::fake_amqp::{Manner, Role};
 
 const SEEDS: u64 = 100;
 /// How many are run side by side; nearly all of their time is waiting.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use amq_protocol::protocol::BasicProperties;
 use paynotify::broker::{Broker, BrokerError};
 
+use crate::fake_amqp::rig::Rig;
+use crate::fake_amqp::script::{Gather, Line};
+use crate::fake_amqp::world::{Event, Publish};
 use crate::support::amqp::until;
 use crate::support::conformance::envelope;
-use crate::support::fake_amqp::rig::Rig;
-use crate::support::fake_amqp::script::{Gather, Line};
-use crate::support::fake_amqp::world::{Event, Publish};
 
 /// What must come of a batch's deliveries, one letter each: `o` it is settled, `x` it is not, `?` either, but by
 /// the rule.

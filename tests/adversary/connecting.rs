@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::broker::Broker;
 
+use crate::fake_amqp::rig::{Rig, park};
+use crate::fake_amqp::world::Event;
+use crate::fake_amqp::{Greeting, Manner};
 use crate::support::amqp::{until, until_ready};
 use crate::support::conformance::envelope;
-use crate::support::fake_amqp::rig::{Rig, park};
-use crate::support::fake_amqp::world::Event;
-use crate::support::fake_amqp::{Greeting, Manner};
 
 /// While the server is like that, the gateway says that it is away, tries again without hurry, and leaves nothing
 /// behind; when the server behaves, everything is there within a moment.

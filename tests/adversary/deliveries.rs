@@ -4,10 +4,10 @@ use amq_protocol::protocol::BasicProperties;
 use amq_protocol::types::{AMQPValue, FieldTable};
 use paynotify::broker::{Broker, Content};
 
+use crate::fake_amqp::rig::{Rig, message};
+use crate::fake_amqp::world::{Event, Message};
+use crate::fake_amqp::{Manner, Role};
 use crate::support::conformance::envelope_with;
-use crate::support::fake_amqp::rig::{Rig, message};
-use crate::support::fake_amqp::world::{Event, Message};
-use crate::support::fake_amqp::{Manner, Role};
 
 /// A message that is a notification all the same is taken as one, settled, and settled once.
 async fn is_taken(id: &str, change: impl FnOnce(&mut Message)) {

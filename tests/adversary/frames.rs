@@ -4,10 +4,10 @@
 use amq_protocol::frame::AMQPFrame;
 use amq_protocol::protocol::{BasicProperties, basic, channel, connection};
 
+use crate::fake_amqp::rig::Rig;
+use crate::fake_amqp::script::Line;
+use crate::fake_amqp::{Role, codec};
 use crate::support::amqp::until_ready;
-use crate::support::fake_amqp::rig::Rig;
-use crate::support::fake_amqp::script::Line;
-use crate::support::fake_amqp::{Role, codec};
 
 /// Says that in the middle of everything, and sees that everything is settled all the same.
 async fn said(say: fn(&mut Line<'_>)) {
@@ -18,7 +18,7 @@ async fn said(say: fn(&mut Line<'_>)) {
         drop(deliveries);
         rig.settle_the_rest().await;
         until_ready(&rig.broker).await;
-        rig.enqueue(crate::support::fake_amqp::rig::message("later"));
+        rig.enqueue(crate::fake_amqp::rig::message("later"));
         rig.settle_the_rest().await;
     }
 }

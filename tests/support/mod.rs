@@ -6,7 +6,6 @@ pub mod amqp;
 pub mod call;
 pub mod conformance;
 pub mod conformance_cases;
-pub mod fake_amqp;
 pub mod gateway;
 pub mod guest;
 pub mod merchant;
