@@ -163,35 +163,40 @@ impl Fixture {
 
     /// The proof that the journal knows of an ending, which only a journal gives.
     pub async fn recorded(&self, envelope: &Envelope, event: &OutcomeEvent) -> Recorded {
-        let at = now();
-        let entry = Entry {
-            notification_id: envelope.notification.id().clone(),
-            merchant_id: envelope.notification.merchant().clone(),
-            merchant_order_id: None,
-            raw: envelope.notification.raw.clone(),
-            first_seen: envelope.progress.first_seen,
-            at,
-            state: State::Ended {
-                outcome: event.outcome.to_owned(),
-                detail: None,
-                attempts_made: event.attempts,
-                ended_at: at,
-            },
-            attempt: None,
-        };
-        match self.journal.record(entry).await.expect("recorded") {
-            Recording::Current(recorded) => recorded,
-            // Ended before, by another message.
-            Recording::Behind(Standing::Ended(ending)) => ending.recorded,
-            Recording::Behind(Standing::Waiting(progress)) => {
-                panic!("an ending is never behind {progress:?}")
-            }
-        }
+        recorded(&self.journal, envelope, event).await
     }
 
     fn expect_event(&self, event: &OutcomeEvent) {
         let body = serde_json::to_value(event).expect("JSON");
         self.events.lock().expect("not poisoned").push(told(&(event.routing_key(), body)));
+    }
+}
+
+/// The proof that a journal knows of an ending.
+pub async fn recorded(journal: &SqliteJournal, envelope: &Envelope, event: &OutcomeEvent) -> Recorded {
+    let at = now();
+    let entry = Entry {
+        notification_id: envelope.notification.id().clone(),
+        merchant_id: envelope.notification.merchant().clone(),
+        merchant_order_id: None,
+        raw: envelope.notification.raw.clone(),
+        first_seen: envelope.progress.first_seen,
+        at,
+        state: State::Ended {
+            outcome: event.outcome.to_owned(),
+            detail: None,
+            attempts_made: event.attempts,
+            ended_at: at,
+        },
+        attempt: None,
+    };
+    match journal.record(entry).await.expect("recorded") {
+        Recording::Current(recorded) => recorded,
+        // Ended before, by another message.
+        Recording::Behind(Standing::Ended(ending)) => ending.recorded,
+        Recording::Behind(Standing::Waiting(progress)) => {
+            panic!("an ending is never behind {progress:?}")
+        }
     }
 }
 

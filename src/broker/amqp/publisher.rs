@@ -6,13 +6,19 @@
 //! the number that each of them carries as its correlation id, never by the confirm that lapin hung it on.
 //!
 //! What is not answered in time is unknown, and ends the generation: it must not be acknowledged.
+//!
+//! RabbitMQ is relied on for two things. It gives a message back before it confirms it; a return after the last confirm
+//! of its batch comes too late, and is only told. And its confirms name a tag: lapin would take an ack of everything
+//! (tag 0) for a confirm of the message, too, that it is only about to write.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
+use lapin::types::ShortString;
 use lapin::{Channel, Confirmation, PublisherConfirm};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,17 +31,18 @@ use crate::domain::Recorded;
 pub(super) const BATCH: usize = 128;
 
 /// Proof that the broker has confirmed a message, or that there is nothing to publish. Whoever acknowledges must bring
-/// one.
+/// one, and keeps it until that is done: a publisher that is about to end its generation waits for as long.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Settled {
-    _made_here_alone: (),
+    /// Private, so that it is made here alone. What the publisher waits for, if one gave it.
+    _held: Option<mpsc::Sender<Infallible>>,
 }
 
 impl Settled {
     /// Nothing is to be published: the ending is recorded, and another message brings its event.
     pub(super) fn already(_recorded: Recorded) -> Self {
-        Self { _made_here_alone: () }
+        Self { _held: None }
     }
 }
 
@@ -85,8 +92,10 @@ impl Publisher {
             match self.publish(messages).await {
                 Ok(answers) => {
                     let missing = answers.iter().any(|answer| matches!(answer, Answer::Unroutable(_)));
-                    tell(replies, answers);
+                    let mut acknowledged = tell(replies, answers);
                     if missing {
+                        // What was confirmed is acknowledged first, or all of it would be delivered and done again.
+                        let _all_or_too_late = patiently(&generation, self.limit, acknowledged.recv()).await;
                         // Only a new generation declares the queues again; until then every attempt would be made
                         // once more, because its successor has nowhere to wait.
                         let reason = "a queue is missing: the topology is declared again";
@@ -157,30 +166,54 @@ fn sort_out(first: u64, confirmations: Vec<Confirmation>) -> Result<Vec<Answer>,
         };
         acknowledged.push(ack);
         if let Some(message) = message {
-            returned.insert(number_of(&message), message.reply_text.to_string());
+            returned.insert(number_of(&message), message);
         }
     }
     let answers = (first..).zip(acknowledged).map(|(number, ack)| match returned.remove(&Some(number)) {
-        Some(why) => Answer::Unroutable(why),
+        Some(message) => Answer::Unroutable(message.reply_text.to_string()),
         None if ack => Answer::Confirmed,
         None => Answer::Refused,
     });
     let answers = answers.collect();
     if returned.is_empty() {
-        Ok(answers)
-    } else {
-        Err(Failure::fatal("a message came back that nobody sent"))
+        return Ok(answers);
     }
+    Err(strays(first, &returned))
+}
+
+/// Messages came back that are none of the batch. RabbitMQ gives a message back before it confirms it
+/// (<https://www.rabbitmq.com/docs/confirms>); should it ever do so after, the delivery that the message replaced is
+/// gone, and all that can be done is to tell which it was.
+fn strays(first: u64, returned: &HashMap<Option<u64>, BasicReturnMessage>) -> Failure {
+    let answered = |number: &Option<u64>| number.is_some_and(|number| (1..first).contains(&number));
+    let late: Vec<&str> = returned
+        .iter()
+        .filter(|(number, _)| answered(number))
+        .map(|(_, message)| message.properties.message_id().as_ref().map_or("(none)", ShortString::as_str))
+        .collect();
+    if late.is_empty() {
+        return Failure::fatal("a message came back that nobody sent");
+    }
+    Failure::fatal(&format!(
+        "RabbitMQ gave messages back that it had confirmed before, so these notifications may be lost: {}; \
+         send them again",
+        late.join(", ")
+    ))
 }
 
 fn number_of(message: &BasicReturnMessage) -> Option<u64> {
     message.properties.correlation_id().as_ref()?.as_str().parse().ok()
 }
 
-fn tell(replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>, answers: Vec<Answer>) {
+/// Gives the answers. What it returns ends when every proof that was among them is gone.
+fn tell(
+    replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>,
+    answers: Vec<Answer>,
+) -> mpsc::Receiver<Infallible> {
+    let (held, all_gone) = mpsc::channel(1);
     for (reply, answer) in replies.into_iter().zip(answers) {
         let _caller_is_gone = reply.send(match answer {
-            Answer::Confirmed => Ok(Settled { _made_here_alone: () }),
+            Answer::Confirmed => Ok(Settled { _held: Some(held.clone()) }),
             Answer::Unroutable(why) => {
                 Err(BrokerError::Refused(format!("no queue takes the message ({why}): one is missing")))
             }
@@ -189,6 +222,7 @@ fn tell(replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>, answers: Ve
             }
         });
     }
+    all_gone
 }
 
 /// Why a whole batch is unknown: for its callers, and for the generation that ends with it.
