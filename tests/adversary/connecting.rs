@@ -39,7 +39,6 @@ async fn greeted_by(greeting: Greeting) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "each attempt leaves a socket and a thread of lapin's behind, until the connection set-up cuts the socket"]
 async fn a_server_that_says_nothing() {
     greeted_by(Greeting::Nothing).await;
 }

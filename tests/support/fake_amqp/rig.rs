@@ -36,7 +36,7 @@ pub type Settling<'a> = Pin<Box<dyn Future<Output = Result<(), BrokerError>> + S
 /// Settings that make a test quick, with a single publisher, so that what is published at once is one batch.
 pub fn settings(server: &FakeAmqp) -> Settings {
     Settings {
-        url: format!("amqp://guest:guest@{}/%2f", server.address),
+        urls: vec![format!("amqp://guest:guest@{}/%2f", server.address)],
         prefix: PREFIX.to_owned(),
         publishers: 1,
         connect_timeout: Duration::from_secs(2),
