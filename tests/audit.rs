@@ -224,7 +224,10 @@ async fn the_first_audit_of_an_own_node_that_comes_late_counts_as_the_start() {
     tokio::task::block_in_place(|| own.node.restart().expect("started"));
     let deadline = Instant::now() + SOON;
     while child.try_wait().expect("waited for").is_none() {
-        assert!(Instant::now() < deadline, "it goes on");
+        if Instant::now() > deadline {
+            child.kill().expect("killed");
+            panic!("it goes on: {}", words(&output(Ok(child))));
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let output = output(Ok(child));
@@ -307,14 +310,14 @@ async fn a_drain_that_is_killed_on_an_own_node_loses_nothing() {
 async fn a_ladder_that_is_changed_on_an_own_node_strands_nothing() {
     let own = Own::with_management().await;
     let merchant = StubMerchant::start(always(Answer::Refuse)).await;
-    let mut old = own.gateway("[\"2s\", \"700ms\"]");
+    let mut old = own.gateway("[\"2100ms\", \"700ms\"]");
     old.merchant("shop", &merchant.url("/notify"), "");
     old.start();
     old.ready().await;
     for number in 0..5 {
         old.send(&record(&format!("n{number}"), "shop", "o")).await;
     }
-    until("they wait on the old rung", async || own.outside.count("rung.2000").await == 5).await;
+    until("they wait on the old rung", async || own.outside.count("rung.2100").await == 5).await;
     // Another with a new ladder on the same queues: both go on, and what lies on the old rung comes back.
     let mut new = own.gateway("[\"900ms\"]");
     new.merchant("shop", &merchant.url("/notify"), "");
@@ -330,11 +333,11 @@ async fn a_ladder_that_is_changed_on_an_own_node_strands_nothing() {
     })
     .await;
     let check = topology(&new, &["check"]);
-    assert!(words(&check).contains("rung.2000"), "{}", words(&check));
+    assert!(words(&check).contains("rung.2100"), "{}", words(&check));
     assert!(words(&check).contains("belongs to no ladder"), "{}", words(&check));
     let drained = topology(&new, &["drain", "--unused", "--delete-empty"]);
     assert!(drained.status.success(), "{}", words(&drained));
-    assert!(words(&drained).contains("rung.2000: 0 moved, 0 left"), "{}", words(&drained));
+    assert!(words(&drained).contains("rung.2100: 0 moved, 0 left"), "{}", words(&drained));
     assert!(new.stop().success());
 }
 
@@ -351,11 +354,16 @@ async fn a_drain_brings_back_what_lies_on_a_rung_of_an_own_node() {
     until("it waits", async || own.outside.count("rung.3600000").await == 1).await;
     // Not by itself: it is in time.
     let drained = topology(&gateway, &["drain"]);
-    assert!(words(&drained).contains("rung.3600000: 0 moved, 1 left"), "{}", words(&drained));
+    // A probe may lie behind it.
+    let in_time = words(&drained);
+    assert!(
+        in_time.contains("rung.3600000: 0 moved") && !in_time.contains("rung.3600000: 0 moved, 0 left"),
+        "{in_time}"
+    );
     let drained = topology(&gateway, &["drain", "--rung", "3600000"]);
     assert!(words(&drained).contains("rung.3600000: 1 moved"), "{}", words(&drained));
     // It is parked again for the rest, on a shorter alarm.
-    until("it waits again", async || own.outside.waiting().await == 1).await;
+    until("it waits again", async || own.outside.count("rung.2048000").await > 0).await;
     let story = gateway.wait_for_state("n1", "waiting", SOON).await;
     assert_eq!(story["next_attempt"], 2, "{story}");
     // Somebody has made a rung without a delay: nothing would ever leave it.

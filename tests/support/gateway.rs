@@ -138,8 +138,21 @@ impl Gateway {
 
     /// Runs the program where it is expected to end by itself: its status and what it says.
     pub fn run_to_its_end(&self) -> (ExitStatus, String) {
-        let output = self.command().stdin(Stdio::null()).output().expect("run");
-        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+        let log = fs::File::create(self.log_file()).expect("a log");
+        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let mut child = child.expect("started");
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = child.try_wait().expect("waited for") {
+                return (status, self.log());
+            }
+            if Instant::now() > deadline {
+                child.kill().expect("killed");
+                child.wait().expect("waited for");
+                panic!("it does not end: {}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends the program without warning.

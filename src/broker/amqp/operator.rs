@@ -351,7 +351,8 @@ impl Rung<'_> {
                 break;
             }
         }
-        drained.left = within(session.ready(&self.queue)).await?.unwrap_or(0);
+        // Counting again would miss what has just been given back.
+        drained.left = found.saturating_sub(drained.moved + drained.probes);
         within(channel.close(200, "OK".into())).await?;
         Ok(drained)
     }

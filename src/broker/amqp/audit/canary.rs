@@ -18,12 +18,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer};
 use tokio::time::Instant;
@@ -35,8 +32,6 @@ use super::metrics::Metrics;
 use crate::broker::amqp::message::PROBE;
 use crate::broker::amqp::topology::{self, Topology, text};
 
-/// How many returned probes RabbitMQ may send ahead.
-const PREFETCH: u16 = 64;
 /// How many probes wait in the durable queue at most, and for how long, in milliseconds.
 const KEPT: i32 = 1_000;
 const KEPT_FOR: i32 = 60_000;
@@ -64,7 +59,6 @@ impl Canary {
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
         // The one that takes everything comes before any probe.
         let copies = ShortString::from(format!("{}.probe", topology.prefix()));
         let arguments = vec![
@@ -113,7 +107,7 @@ impl Canary {
         Ok(matches!(sent.await?, Confirmation::Ack(None)))
     }
 
-    /// Waits for the next probe that comes back, or for one to become overdue.
+    /// Waits for the next probe that comes back, or for one to become overdue. Nothing is lost when it is dropped.
     pub(super) async fn changed(&mut self) -> Result<(), String> {
         let now = Instant::now();
         let overdue = self.under_way.iter().map(|(delay, sent)| *sent + self.allowed(*delay));
@@ -130,9 +124,20 @@ impl Canary {
             delivery = self.copies.next() => (false, delivery),
             () = wait => return Ok(()),
         };
+        self.take_in(ours, delivery)
+    }
+
+    /// Takes in what has come back by now, without waiting.
+    pub(super) fn catch_up(&mut self) -> Result<(), String> {
+        while let Some(delivery) = self.ours.next().now_or_never() {
+            self.take_in(true, delivery)?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, ours: bool, delivery: Option<lapin::Result<Delivery>>) -> Result<(), String> {
         let Some(delivery) = delivery else { return Err("the queue of the probes is gone".to_owned()) };
         let delivery = delivery.map_err(|error| format!("a probe could not be taken: {error}"))?;
-        delivery.acker.ack(BasicAckOptions::default()).await.map_err(|error| error.to_string())?;
         if ours && let Some(delay) = rung_of(&delivery) {
             self.under_way.remove(&delay);
         }
@@ -169,8 +174,10 @@ impl Canary {
     }
 }
 
+/// Without acknowledgements: a probe that is lost on the way is sent again, and there are never many.
 async fn consume(channel: &Channel, queue: ShortString) -> lapin::Result<Consumer> {
-    channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
 }
 
 fn rung_of(delivery: &Delivery) -> Option<u64> {

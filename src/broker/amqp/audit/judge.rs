@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::facts::{Binding, Details, Expected, ExpectedQueue, Facts, Marker, Role, Unknown};
 use super::finding::{Check, Finding, Severity, merged};
+use super::management::FEATURE_FLAGS;
 use crate::broker::amqp::topology::DELIVERY_LIMIT;
 
 /// The first version that dead-letters at least once.
@@ -149,6 +150,14 @@ fn unknown(facts: &Facts, findings: &mut Vec<Finding>) {
                 "is not configured: policies, members, feature flags, bindings and alarms are not audited, beyond \
                  what RabbitMQ's behaviour tells",
                 "rabbitmq-plugins enable rabbitmq_management, and set `broker.amqp.management_url`",
+            ),
+            // Who may only look on may not see them.
+            Unknown::Unanswered { what, why } if what == FEATURE_FLAGS => note(
+                Check::Unaudited,
+                "the management API",
+                format!("could not be asked for {what}: {why}"),
+                "look once yourself whether `rabbitmqctl list_feature_flags` has `stream_queue` enabled, or give the \
+                 user the tag `administrator`",
             ),
             Unknown::Unanswered { what, why } => weakens(
                 Check::Unaudited,

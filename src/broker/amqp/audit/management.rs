@@ -22,6 +22,9 @@ const PAGE: usize = 500;
 /// The most pages of queues that are read: more than a cluster stands.
 const MOST_PAGES: usize = 40;
 
+/// What is asked for by that name.
+pub(super) const FEATURE_FLAGS: &str = "feature flags";
+
 /// Something that carries an HTTP request to RabbitMQ's management API.
 #[async_trait]
 pub trait Fetch: Send + Sync {
@@ -64,7 +67,7 @@ impl Management {
         let nodes = self.get(&["nodes"], &[]).await;
         facts.nodes = known("nodes and alarms", nodes, facts).as_ref().and_then(nodes_of);
         let flags = self.get(&["feature-flags"], &[]).await;
-        facts.feature_flags = known("feature flags", flags, facts).as_ref().and_then(flags_of);
+        facts.feature_flags = known(FEATURE_FLAGS, flags, facts).as_ref().and_then(flags_of);
         let queues = self.queues(expected).await;
         for (name, details) in known("queues", queues, facts).unwrap_or_default() {
             let ready = facts.queues.get(&name).map_or(0, |queue| queue.ready);
@@ -76,21 +79,70 @@ impl Management {
         facts.alternates = known("policies of exchanges", alternates, facts).unwrap_or_default();
     }
 
+    /// Every queue of our prefix, with what is laid over it.
+    ///
+    /// The ordinary list is made from statistics that are some seconds old, and knows nothing of a queue that was
+    /// declared just now; the one without statistics is exact but knows no operator policies. So both are asked.
     async fn queues(&self, expected: &Expected) -> Result<Vec<(String, Details)>, String> {
+        let exact =
+            self.list(expected, &[("disable_stats", "true"), ("enable_queue_totals", "true")]).await?;
+        let counted = self.list(expected, &[]).await?;
+        let policies = self.definitions("policies", expected).await;
+        let operators = self.definitions("operator-policies", expected).await;
+        let mut queues = Vec::new();
+        for item in exact {
+            let Some(name) = text(&item, "name") else { continue };
+            let mut details = details_of(&item);
+            if let Some(counted) = counted.iter().find(|counted| counted["name"] == name).map(details_of) {
+                details.operator_policy = counted.operator_policy;
+                details.effective = counted.effective;
+            }
+            if let (Ok(policies), Ok(operators)) = (&policies, &operators) {
+                details.effective = laid_over(
+                    details.policy.as_ref().and_then(|name| policies.get(name)),
+                    details.operator_policy.as_ref().and_then(|name| operators.get(name)),
+                );
+            }
+            queues.push((name, details));
+        }
+        Ok(queues)
+    }
+
+    async fn list(&self, expected: &Expected, more: &[(&str, &str)]) -> Result<Vec<Value>, String> {
         let pattern = format!("^{}\\.", expected.prefix.replace('.', "\\."));
         let mut queues = Vec::new();
         for page in 1..=MOST_PAGES {
             let (page, size) = (page.to_string(), PAGE.to_string());
-            let query =
-                [("name", pattern.as_str()), ("use_regex", "true"), ("page", &page), ("page_size", &size)];
-            let answer = self.get(&["queues", &expected.vhost], &query).await?;
-            let items = answer["items"].as_array().ok_or("the answer has no `items`")?;
-            queues.extend(items.iter().filter_map(|item| Some((text(item, "name")?, details_of(item)))));
-            if items.len() < PAGE {
+            let mut query = vec![
+                ("name", pattern.as_str()),
+                ("use_regex", "true"),
+                ("page", &page),
+                ("page_size", &size),
+            ];
+            query.extend_from_slice(more);
+            let mut answer = self.get(&["queues", &expected.vhost], &query).await?;
+            let Value::Array(items) = answer["items"].take() else {
+                return Err("the answer has no `items`".to_owned());
+            };
+            let is_last = items.len() < PAGE;
+            queues.extend(items);
+            if is_last {
                 return Ok(queues);
             }
         }
         Err(format!("there are more than {} queues with the prefix", PAGE * MOST_PAGES))
+    }
+
+    /// What the policies of a virtual host set, by their names.
+    async fn definitions(
+        &self,
+        kind: &str,
+        expected: &Expected,
+    ) -> Result<BTreeMap<String, Map<String, Value>>, String> {
+        let answer = self.get(&[kind, &expected.vhost], &[]).await?;
+        let items = answer.as_array().ok_or("the answer is no list")?;
+        let definition = |item: &Value| Some((text(item, "name")?, item["definition"].as_object()?.clone()));
+        Ok(items.iter().filter_map(definition).collect())
     }
 
     async fn bindings(&self, expected: &Expected) -> Result<BTreeSet<Binding>, String> {
@@ -207,6 +259,21 @@ fn text(item: &Value, key: &str) -> Option<String> {
     item[key].as_str().map(str::to_owned)
 }
 
+/// A policy and an operator policy together: of two numbers the smaller counts, otherwise the operator's value.
+fn laid_over(
+    policy: Option<&Map<String, Value>>,
+    operator: Option<&Map<String, Value>>,
+) -> Map<String, Value> {
+    let mut both = policy.cloned().unwrap_or_default();
+    for (key, value) in operator.into_iter().flatten() {
+        let smaller = both.get(key).and_then(Value::as_i64).zip(value.as_i64()).is_some_and(|(a, b)| a < b);
+        if !smaller {
+            both.insert(key.clone(), value.clone());
+        }
+    }
+    both
+}
+
 /// Without the percent signs of a URL.
 fn decoded(part: &str) -> String {
     // A form's `+` is a space, and a URL's is a plus.
@@ -244,6 +311,20 @@ mod tests {
         assert_eq!(basic("a", "bc"), "Basic YTpiYw==");
         assert_eq!(basic("ab", "cd"), "Basic YWI6Y2Q=");
         assert_eq!(decoded("p%40ss+w%26rd"), "p@ss+w&rd");
+    }
+
+    #[test]
+    fn of_a_policy_and_an_operators_the_stricter_counts() {
+        let object = |value: Value| value.as_object().cloned().expect("an object");
+        let policy = object(serde_json::json!({"max-length": 10, "expires": 10, "overflow": "drop-head"}));
+        let operator = object(serde_json::json!({"max-length": 20, "expires": 5}));
+        let both = laid_over(Some(&policy), Some(&operator));
+        assert_eq!(
+            Value::Object(both),
+            serde_json::json!({"max-length": 10, "expires": 5, "overflow": "drop-head"})
+        );
+        assert_eq!(laid_over(None, Some(&operator)), operator);
+        assert!(laid_over(None, None).is_empty());
     }
 
     #[test]
