@@ -38,7 +38,7 @@ impl Own {
 
     async fn around(node: Node) -> Self {
         let prefix = support::amqp::prefix();
-        let settings = Settings { url: node.amqp_url(), prefix: prefix.clone(), ..Settings::default() };
+        let settings = Settings { urls: vec![node.amqp_url()], prefix: prefix.clone(), ..Settings::default() };
         let outside = Outside::connect(&settings).await;
         Self { node, prefix, outside }
     }
@@ -80,6 +80,20 @@ fn topology(gateway: &Gateway, words: &[&str]) -> Output {
 async fn sample(gateway: &Gateway, sample: &str) -> Option<f64> {
     let text = gateway.text("/metrics").await;
     text.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
+}
+
+/// README.md names exactly the metrics that are shown.
+async fn metrics_are_documented(gateway: &Gateway) {
+    use std::collections::BTreeSet;
+    let text = gateway.text("/metrics").await;
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let name = |line: &str| line.split(['{', ' ']).next().map(str::to_owned);
+    let shown: BTreeSet<String> =
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(name).collect();
+    let rows = include_str!("../README.md").lines().filter_map(|line| line.strip_prefix("| `paynotify_"));
+    let row = |line: &str| format!("paynotify_{}", line.split('`').next().unwrap_or_default());
+    let documented: BTreeSet<String> = rows.map(row).collect();
+    assert_eq!(shown, documented);
 }
 
 async fn readiness(gateway: &Gateway) -> (u16, String) {
@@ -148,6 +162,7 @@ async fn what_is_changed_later_on_an_own_node_is_shouted_and_delivery_goes_on() 
     gateway.ready().await;
     let broken = "paynotify_broker_audit_findings{severity=\"breaks\",check=\"policy\"}";
     assert_eq!(sample(&gateway, broken).await, Some(0.0));
+    metrics_are_documented(&gateway).await;
     own.set_policy("careless", ".*", "{\"overflow\":\"drop-head\"}");
     until("it is seen", async || readiness(&gateway).await.0 == 503).await;
     let (_, reason) = readiness(&gateway).await;

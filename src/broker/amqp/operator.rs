@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeleteOptions};
+use lapin::uri::AMQPUri;
 use lapin::{Acker, Connection};
 use prometheus_client::registry::Registry;
 use serde::Serialize;
@@ -24,10 +25,10 @@ use tokio::time::timeout;
 
 use super::audit::{self, Expected, Facts, Fetch, Finding, Role, Session, Severity, judge};
 use super::generation::Generation;
+use super::link::Link;
 use super::message::{self, Arrived};
 use super::publisher::{BATCH, Publisher, Settled};
 use super::state::Shared;
-use super::supervisor::connect;
 use super::topology::Address;
 use super::{InvalidSettings, Settings, shared};
 use crate::broker::BrokerError;
@@ -147,9 +148,9 @@ impl Operator {
     /// # Errors
     /// RabbitMQ cannot be reached, or has one of them with other arguments.
     pub async fn declare(&self) -> Result<usize, OperatorError> {
-        let connection = self.connect().await?;
-        within(self.shared.topology.declare(&connection)).await?;
-        close(&connection).await;
+        let (link, _) = self.connect().await?;
+        within(self.shared.topology.declare(&link.connection)).await?;
+        close(&link.connection).await;
         Ok(self.expected.queues.len())
     }
 
@@ -158,9 +159,9 @@ impl Operator {
     /// # Errors
     /// RabbitMQ cannot be reached.
     pub async fn check(&self) -> Result<Report, OperatorError> {
-        let connection = self.connect().await?;
-        let facts = self.look(&connection).await?;
-        close(&connection).await;
+        let (link, node) = self.connect().await?;
+        let facts = self.look(&link.connection, &node).await?;
+        close(&link.connection).await;
         let findings = judge(&self.expected, &facts);
         let names = self.expected.queues.iter().map(|queue| queue.name.clone());
         let unused = self.expected.unused_rungs(&facts).into_iter().map(|(_, name)| name);
@@ -178,10 +179,11 @@ impl Operator {
         drain: &Drain,
         mut progress: impl FnMut(&Drained),
     ) -> Result<Vec<Drained>, OperatorError> {
-        let connection = self.connect().await?;
+        let (link, node) = self.connect().await?;
+        let connection = &link.connection;
         // Without the way back, nothing could be moved; and with it, what the dead-lettering holds moves by itself.
-        within(self.shared.topology.declare(&connection)).await?;
-        let facts = self.look(&connection).await?;
+        within(self.shared.topology.declare(connection)).await?;
+        let facts = self.look(connection, &node).await?;
         let unused = self.expected.unused_rungs(&facts);
         let whole = !drain.rungs.is_empty() || drain.unused;
         let rungs = self.rungs_to_drain(drain, &facts, &unused)?;
@@ -198,7 +200,7 @@ impl Operator {
         let mut result = Ok(());
         for (delay, queue) in rungs {
             let mut rung = Rung {
-                connection: &connection,
+                connection,
                 generation: &generation,
                 shared: &self.shared,
                 queue,
@@ -221,7 +223,7 @@ impl Operator {
         generation.end_because("the drain is over");
         // It has nothing left to say.
         let _ = publisher.await;
-        close(&connection).await;
+        close(connection).await;
         result.map(|()| all)
     }
 
@@ -252,31 +254,33 @@ impl Operator {
 
     /// On a connection of its own, because a refusal closes it.
     async fn delete_if_empty(&self, queue: &str) -> Result<bool, OperatorError> {
-        let connection = self.connect().await?;
-        let channel = within(connection.create_channel()).await?;
+        let (link, _) = self.connect().await?;
+        let channel = within(link.connection.create_channel()).await?;
         let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
         let deleted = timeout(LIMIT, channel.queue_delete(queue.into(), options)).await;
-        close(&connection).await;
+        close(&link.connection).await;
         Ok(matches!(deleted, Ok(Ok(_))))
     }
 
-    async fn look(&self, connection: &Connection) -> Result<Facts, OperatorError> {
+    async fn look(&self, connection: &Connection, node: &AMQPUri) -> Result<Facts, OperatorError> {
         let management = self.shared.management.as_ref();
         within(async {
             let mut session = Session::open(connection).await?;
             let mut facts = session.look(&self.expected, management).await?;
             if !facts.queues.values().any(|queue| queue.details.is_some()) {
-                session.try_out(&self.expected, &self.shared.uri, &mut facts).await?;
+                session.try_out(&self.expected, node, &mut facts).await?;
             }
             Ok(facts)
         })
         .await
     }
 
-    async fn connect(&self) -> Result<Connection, OperatorError> {
+    async fn connect(&self) -> Result<(Link, AMQPUri), OperatorError> {
         let limit = self.shared.settings.connect_timeout;
-        match timeout(limit, connect(&self.shared, "operator")).await {
-            Ok(connection) => Ok(connection?),
+        let node = self.shared.nodes.next();
+        let name = format!("{} operator", self.shared.settings.prefix);
+        match timeout(limit, Link::connect(&node, name, limit)).await {
+            Ok(link) => Ok((link?, node)),
             Err(_) => Err(OperatorError::TimedOut(limit)),
         }
     }

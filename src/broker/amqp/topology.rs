@@ -108,7 +108,7 @@ impl Topology {
                     ("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT)),
                 ];
                 arguments.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
-            arguments.extend_from_slice(more);
+                arguments.extend_from_slice(more);
                 let bindings =
                     bindings.iter().map(|(exchange, key)| ((*exchange).into(), (*key).into())).collect();
                 QueuePlan { name: name.clone(), role, arguments, bindings }

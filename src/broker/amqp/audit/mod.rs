@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use lapin::Connection;
 use lapin::types::AMQPValue;
+use lapin::uri::AMQPUri;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -37,8 +38,8 @@ pub(super) use session::Session;
 pub(super) use standing::Standing;
 
 use self::canary::Canary;
+use super::link::Link;
 use super::state::{Phase, Shared};
-use super::supervisor::connect;
 
 /// How long the first audit waits for a management API that does not answer: it may start a little after RabbitMQ.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +65,7 @@ pub(super) fn expected(shared: &Shared) -> Expected {
         ExpectedQueue { name, role: queue.role, arguments, bindings }
     });
     Expected {
-        vhost: shared.uri.vhost.clone(),
+        vhost: shared.nodes.vhost().to_owned(),
         prefix: topology.prefix().to_owned(),
         exchanges: topology.exchanges().map(ToString::to_string).to_vec(),
         queues: queues.collect(),
@@ -110,21 +111,24 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn audit_over_one_connection(shared: &Shared, expected: &Expected) -> String {
-    let connection = match timeout(shared.settings.connect_timeout, connect(shared, "auditing")).await {
-        Ok(Ok(connection)) => connection,
+    let node = shared.nodes.next();
+    let limit = shared.settings.connect_timeout;
+    let connect = Link::connect(&node, format!("{} auditing", shared.settings.prefix), limit);
+    let link = match timeout(limit, connect).await {
+        Ok(Ok(link)) => link,
         Ok(Err(error)) => return format!("connecting failed: {error}"),
         Err(_) => return "connecting took too long".to_owned(),
     };
     let trouble = tokio::select! {
         biased;
         () = shared.entered(Phase::Closing) => String::new(),
-        trouble = audit_again_and_again(shared, expected, &connection) => match trouble {
+        trouble = audit_again_and_again(shared, expected, &link.connection, &node) => match trouble {
             Ok(never) => match never {},
             Err(trouble) => trouble,
         },
     };
     // What is broken already answers with an error, and what is silent not at all.
-    let _ = timeout(PARTING, connection.close(200, "OK".into())).await;
+    let _ = timeout(PARTING, link.connection.close(200, "OK".into())).await;
     trouble
 }
 
@@ -132,6 +136,7 @@ async fn audit_again_and_again(
     shared: &Shared,
     expected: &Expected,
     connection: &Connection,
+    node: &AMQPUri,
 ) -> Result<std::convert::Infallible, String> {
     let begin = async {
         let session = Session::open(connection).await?;
@@ -145,7 +150,7 @@ async fn audit_again_and_again(
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {
-                let facts = within(LIMIT, look(shared, expected, &mut session)).await?;
+                let facts = within(LIMIT, look(shared, expected, &mut session, node)).await?;
                 let findings = judge(expected, &facts);
                 for queue in &expected.queues {
                     let short = queue.name.strip_prefix(&format!("{}.", expected.prefix)).unwrap_or(&queue.name);
@@ -187,7 +192,12 @@ fn note(shared: &Shared, expected: &Expected, findings: &[Finding], canary: &Can
 }
 
 /// Asks, with patience for the management API if it is the first time.
-async fn look(shared: &Shared, expected: &Expected, session: &mut Session<'_>) -> lapin::Result<Facts> {
+async fn look(
+    shared: &Shared,
+    expected: &Expected,
+    session: &mut Session<'_>,
+    node: &AMQPUri,
+) -> lapin::Result<Facts> {
     let management = shared.management.as_ref();
     let began = Instant::now();
     loop {
@@ -200,7 +210,7 @@ async fn look(shared: &Shared, expected: &Expected, session: &mut Session<'_>) -
         }
         // The first one waits for its turn; later ones can do without.
         if !told && (shared.standing.is_first() || !shared.is_blocked()) {
-            session.try_out(expected, &shared.uri, &mut facts).await?;
+            session.try_out(expected, node, &mut facts).await?;
         }
         return Ok(facts);
     }
