@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use prometheus_client::registry::Registry;
+
 use crate::api::Api;
-use crate::broker::amqp::AmqpBroker;
+use crate::broker::amqp::{AmqpBroker, Operator, Surroundings};
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{self, Broker};
 use crate::config::{self, Config, KeyAlgorithm, LadderChoice, Problem};
 use crate::delivery::{Deliverer, Merchant, Merchants};
-use crate::domain::Ladder;
+use crate::domain::{Ladder, Reply, Request};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::{http, plugin};
 
@@ -161,12 +163,13 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     create_private_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
-    let broker = open_broker(&config, &merchants).await?;
+    let mut registry = Registry::with_prefix("paynotify");
+    let broker = open_broker(&config, &merchants, &mut registry).await?;
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal));
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
@@ -175,13 +178,14 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let (ladder, policy) = (config.ladder.clone(), config.policy);
     let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
-    let (mut served, mut delivered, mut failed) = (None, None, None);
+    let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);
     tokio::select! {
         () = stop => tracing::info!("stopping: what is under way is finished"),
         result = &mut serving => served = Some(result),
         result = &mut delivering => delivered = Some(result),
         () = broker.ended() => failed = Some("the broker"),
         () = journal.ended() => failed = Some("the journal"),
+        reason = broker.refusal() => refusal = Some(reason),
     }
     let by_itself = served.is_some() || delivered.is_some();
     drop(stopping);
@@ -208,6 +212,9 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         // Nothing in here can mend it; whoever started the gateway starts it again.
         anyhow::bail!("{part} ended by a fault of the program; its log says more, and a new start mends it");
     }
+    if let Some(reason) = refusal {
+        anyhow::bail!(reason);
+    }
     anyhow::ensure!(!by_itself, "the gateway ended by itself");
     tracing::info!("stopped");
     Ok(())
@@ -216,17 +223,59 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
 /// How long a stop waits for answers of the API that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-async fn open_broker(config: &Config, merchants: &Merchants) -> anyhow::Result<Arc<dyn Broker>> {
+async fn open_broker(
+    config: &Config,
+    merchants: &Merchants,
+    registry: &mut Registry,
+) -> anyhow::Result<Arc<dyn Broker>> {
     match &config.broker {
         config::Broker::Embedded(settings) => Ok(Arc::new(EmbeddedBroker::open(settings.clone()).await?)),
         config::Broker::Amqp(settings) => {
-            let ladders = merchants.values().map(|merchant| &merchant.ladder).chain([&config.ladder]);
-            let delays: HashSet<Duration> =
-                ladders.flat_map(|ladder| ladder.delays().iter().copied()).collect();
-            let settings =
-                broker::amqp::Settings { rung_delays: delays.into_iter().collect(), ..(**settings).clone() };
-            Ok(Arc::new(AmqpBroker::start(settings)?))
+            let surroundings = Surroundings { registry, fetch: Some(fetch()?) };
+            Ok(Arc::new(AmqpBroker::start_in(surroundings, with_rungs(settings, config, merchants))?))
         }
+    }
+}
+
+/// Somebody who looks after the RabbitMQ of this configuration; `None` if it has none.
+///
+/// # Errors
+/// The trusted authorities cannot be read, or a setting is wrong.
+pub fn operator(config: &Config, prepared: &Prepared) -> anyhow::Result<Option<Operator>> {
+    match &config.broker {
+        config::Broker::Embedded(_) => Ok(None),
+        config::Broker::Amqp(settings) => {
+            let settings = with_rungs(settings, config, &prepared.merchants);
+            Ok(Some(Operator::new(settings, Some(fetch()?))?))
+        }
+    }
+}
+
+/// A rung for each delay of every ladder.
+fn with_rungs(
+    settings: &broker::amqp::Settings,
+    config: &Config,
+    merchants: &Merchants,
+) -> broker::amqp::Settings {
+    let ladders = merchants.values().map(|merchant| &merchant.ladder).chain([&config.ladder]);
+    let delays: HashSet<Duration> = ladders.flat_map(|ladder| ladder.delays().iter().copied()).collect();
+    broker::amqp::Settings { rung_delays: delays.into_iter().collect(), ..settings.clone() }
+}
+
+/// The way to RabbitMQ's management API: the merchants' kind of client, for longer answers.
+fn fetch() -> anyhow::Result<Arc<dyn broker::amqp::Fetch>> {
+    const LONGEST_ANSWER: usize = 16 << 20;
+    let settings = http::Settings { longest_reply: LONGEST_ANSWER, ..http::Settings::default() };
+    let roots = http::TlsRoots::system()?;
+    Ok(Arc::new(ManagementClient(http::Client::new(&settings, &roots))))
+}
+
+struct ManagementClient(http::Client);
+
+#[async_trait::async_trait]
+impl broker::amqp::Fetch for ManagementClient {
+    async fn fetch(&self, request: Request) -> Result<Reply, String> {
+        self.0.send(request).await.map_err(|failure| format!("no answer ({})", failure.name()))
     }
 }
 

@@ -16,7 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("api", &["api", "broker", "journal", "domain", "clock"]),
     ("config", &["config", "broker", "plugin", "http", "domain", "app"]),
     ("app", &["api", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
-    ("cli", &["cli", "app", "config", "http", "domain"]),
+    ("cli", &["cli", "app", "broker", "config", "http", "domain"]),
 ];
 
 /// What `domain` must not name at all: the outside world, the time and chance.

@@ -4,6 +4,7 @@
 //! Not here yet: tokens and TLS. Until then it belongs on the loopback, which is the default.
 
 mod ingest;
+mod metrics;
 mod problem;
 mod turns;
 
@@ -15,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::broker::Broker;
@@ -31,13 +33,15 @@ pub struct Api {
     /// What happened.
     journal: Arc<dyn Journal>,
     turns: Arc<turns::Turns>,
+    metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these two.
+    /// An API upon these two. It adds its own metrics to the registry and shows all of them.
     #[must_use]
-    pub fn new(broker: Arc<dyn Broker>, journal: Arc<dyn Journal>) -> Self {
-        Self { broker, journal, turns: Arc::default() }
+    pub fn new(broker: Arc<dyn Broker>, journal: Arc<dyn Journal>, registry: Registry) -> Self {
+        let metrics = Arc::new(metrics::Metrics::new(registry));
+        Self { broker, journal, turns: Arc::default(), metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -53,6 +57,7 @@ impl Api {
             .route("/v1/notifications/{id}", get(story))
             .route("/healthz", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
+            .route("/metrics", get(metrics::metrics))
             .fallback(|| async { not_found("no such resource; see README.md for the API") })
             .method_not_allowed_fallback(|| async {
                 Problem::new(

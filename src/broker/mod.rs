@@ -41,6 +41,12 @@ pub trait Broker: Send + Sync {
     /// Whether the broker can be reached and used just now; if not, why.
     fn ready(&self) -> Result<(), String>;
 
+    /// Waits until it turns out that the broker is not fit to be used, and says why and what to do; for ever, if it never
+    /// does. Nothing has been delivered by then.
+    async fn refusal(&self) -> String {
+        std::future::pending().await
+    }
+
     /// Ends every task and connection. Deliveries that are still out are handed back.
     async fn close(&self);
 

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod run;
+mod topology;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,11 +21,14 @@ pub struct Command {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Runs the gateway until SIGTERM or SIGINT, then finishes what is under way.
-    Run(ConfigFile),
+    Run(Run),
     /// Hands a payment result to a running gateway.
     Send(Send),
     /// Tells what became of a notification.
     Status(Status),
+    /// Looks after the exchanges and queues on RabbitMQ.
+    #[command(subcommand)]
+    Topology(TopologyVerb),
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -36,6 +40,50 @@ enum ConfigVerb {
     Check(ConfigFile),
     /// Prints every key with its default.
     Default,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Starts, too, when RabbitMQ is set up so that notifications can be lost.
+    #[arg(long)]
+    accept_weaker: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum TopologyVerb {
+    /// Shows exchanges and queues, and what is wrong with them. Exit code 1 if notifications can be lost.
+    Check(TopologyCheck),
+    /// Declares what is not there; starts nothing.
+    Declare(ConfigFile),
+    /// Moves messages from rungs to the work queue, from where the gateways go on with them. Without an option: what is
+    /// over its delay.
+    Drain(TopologyDrain),
+}
+
+#[derive(Debug, Args)]
+struct TopologyCheck {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Prints JSON, for machines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct TopologyDrain {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The rung with this delay in milliseconds, whole. Can be given several times.
+    #[arg(long, value_name = "MS")]
+    rung: Vec<u64>,
+    /// All rungs that belong to no ladder of the configuration, whole.
+    #[arg(long)]
+    unused: bool,
+    /// Deletes rungs that belong to no ladder and are empty then.
+    #[arg(long)]
+    delete_empty: bool,
 }
 
 #[derive(Debug, Args)]
@@ -99,7 +147,10 @@ pub fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match command.verb {
-            Verb::Run(file) => run::run(&file.config).await,
+            Verb::Run(run) => run::run(&run).await,
+            Verb::Topology(TopologyVerb::Check(check)) => topology::check(&check).await,
+            Verb::Topology(TopologyVerb::Declare(file)) => topology::declare(&file.config).await,
+            Verb::Topology(TopologyVerb::Drain(drain)) => topology::drain(&drain).await,
             Verb::Send(send) => client::send(&send).await,
             Verb::Status(status) => client::status(&status).await,
             Verb::Config(ConfigVerb::Check(file)) => config::check(&file.config).await,

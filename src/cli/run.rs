@@ -1,17 +1,19 @@
 //! `paynotify run`: the gateway's life, from its configuration to its drain.
 
-use std::path::Path;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::Run;
 use super::config::prepared;
 use crate::app;
-use crate::config::{Config, LogFormat};
+use crate::config::{Broker, Config, LogFormat};
 
-pub(super) async fn run(file: &Path) -> Result<(), Failure> {
-    let (config, prepared) = prepared(file, start_log).await?;
+pub(super) async fn run(run: &Run) -> Result<(), Failure> {
+    let (mut config, prepared) = prepared(&run.file.config, start_log).await?;
+    if let Broker::Amqp(settings) = &mut config.broker {
+        settings.accept_weaker = run.accept_weaker;
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {

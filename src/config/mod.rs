@@ -198,6 +198,7 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         return Err(document.wrong("broker.amqp.url", "is needed for `kind = \"amqp\"`"));
     };
     let wrong_url = |problem: String| document.wrong("broker.amqp.url", problem);
+    let management = amqp.management_url.as_ref().map(|url| url.fetch(&document.folder())).transpose();
     let settings = broker::amqp::Settings {
         urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
@@ -207,6 +208,10 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         heartbeat: amqp.heartbeat.get(),
         confirm_timeout: amqp.confirm_timeout.get(),
         publishers: amqp.publishers.size(),
+        management_url: management
+            .map_err(|problem| document.wrong("broker.amqp.management_url", problem))?,
+        audit_interval: amqp.audit_interval.get(),
+        rung_lateness: amqp.rung_lateness.get(),
         longest_message: raw.longest_message_bytes.size(),
         ..broker::amqp::Settings::default()
     };

@@ -93,6 +93,9 @@ table! {
         heartbeat: Span<1_000, { HOUR }> = Span::of_milliseconds(2_000),
         confirm_timeout: Timeout = Timeout::of_milliseconds(10_000),
         publishers: Count<1, 16> = Count::of(2),
+        management_url: Option<SecretText> = None,
+        audit_interval: Span<100, { HOUR }> = Span::of_milliseconds(60_000),
+        rung_lateness: Span<100, { HOUR }> = Span::of_milliseconds(30_000),
     }
 }
 

@@ -265,7 +265,7 @@ impl Outside {
     pub async fn clean_up(&self) {
         let Ok(channel) = self.connection.create_channel().await else { return };
         let rungs = self.rungs.iter().map(|rung| format!("rung.{rung}"));
-        let queues = ["work", "poison", "test-outcomes"].map(str::to_owned);
+        let queues = ["work", "poison", "test-outcomes", "probe", "rung.audit"].map(str::to_owned);
         for queue in queues.into_iter().chain(rungs) {
             let _ = channel.queue_delete(self.name(&queue).into(), QueueDeleteOptions::default()).await;
         }

@@ -28,6 +28,8 @@ pub struct Gateway {
     process: Option<Child>,
     address: String,
     client: Client,
+    /// What `run` is given beside its configuration.
+    pub arguments: Vec<String>,
 }
 
 impl Gateway {
@@ -55,7 +57,7 @@ impl Gateway {
         );
         fs::write(folder.path().join("paynotify.toml"), text).expect("written");
         let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"));
-        Self { folder, store, process: None, address: String::new(), client }
+        Self { folder, store, process: None, address: String::new(), client, arguments: Vec::new() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -74,8 +76,28 @@ impl Gateway {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
-        command.arg("run").arg("--config").arg(self.folder.path().join("paynotify.toml"));
         command
+            .arg("run")
+            .arg("--config")
+            .arg(self.folder.path().join("paynotify.toml"))
+            .args(&self.arguments);
+        command
+    }
+
+    /// The program with another of its verbs, upon this gateway's configuration.
+    pub fn verb(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
+        command.args(words).arg("--config").arg(self.folder.path().join("paynotify.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The body of a page that is no JSON.
+    pub async fn text(&self, path: &str) -> String {
+        let uri = format!("http://{}{path}", self.address).parse().expect("a URL");
+        let request = Request { method: Method::GET, uri, headers: HeaderMap::new(), body: Bytes::new() };
+        let reply = self.client.send(request).await.expect("an answer");
+        String::from_utf8(reply.body.to_vec()).expect("text")
     }
 
     /// Starts the program and waits until it says where it listens.
@@ -116,8 +138,21 @@ impl Gateway {
 
     /// Runs the program where it is expected to end by itself: its status and what it says.
     pub fn run_to_its_end(&self) -> (ExitStatus, String) {
-        let output = self.command().stdin(Stdio::null()).output().expect("run");
-        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+        let log = fs::File::create(self.log_file()).expect("a log");
+        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let mut child = child.expect("started");
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = child.try_wait().expect("waited for") {
+                return (status, self.log());
+            }
+            if Instant::now() > deadline {
+                child.kill().expect("killed");
+                child.wait().expect("waited for");
+                panic!("it does not end: {}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends the program without warning.

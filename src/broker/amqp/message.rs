@@ -24,6 +24,8 @@ const POISON_ROUTING_KEY: &str = "paynotify-poison-routing-key";
 const LONGEST_REASON: usize = 1_000;
 /// The headers of a poisoned message are kept up to so many bytes: together with ours they must fit one frame.
 const MOST_KEPT_HEADERS: usize = 32 * 1024;
+/// On the audit's own messages: no notification. They go round on the rungs and into queues of their own.
+pub(super) const PROBE: &str = "paynotify-probe";
 /// AMQP's "survives a restart of the broker".
 const PERSISTENT: u8 = 2;
 
@@ -98,6 +100,27 @@ pub(super) fn poisoned(arrived: &Arrived, reason: &str, exchange: &ShortString) 
     let routing_key = arrived.address.routing_key.clone();
     let address = Address { exchange: exchange.clone(), routing_key };
     Outgoing { address, properties, body: arrived.body.clone(), must_arrive: true }
+}
+
+/// A message as it lay on a rung, on its way to the work queue by hand: its headers say what it is and when it is due.
+pub(super) fn taken_back(arrived: &Arrived, address: Address) -> Outgoing {
+    let properties = arrived
+        .properties
+        .clone()
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(kept_headers(&arrived.properties));
+    Outgoing { address, properties, body: arrived.body.clone(), must_arrive: true }
+}
+
+/// Whether it is one of the audit's own.
+pub(super) fn is_probe(arrived: &Arrived) -> bool {
+    header_texts(&arrived.properties).contains_key(PROBE)
+}
+
+/// When it is due, if it says.
+pub(super) fn due(arrived: &Arrived) -> Option<Moment> {
+    let due = header_texts(&arrived.properties).remove(headers::DUE)?;
+    due.parse().ok().map(Moment::from_unix_milliseconds)
 }
 
 /// A message that needs no queue and carries nothing: its confirm says that the broker takes messages.

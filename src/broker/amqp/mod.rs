@@ -3,20 +3,23 @@
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
 //! `receipt` (the only way out), `nodes` and `link` (where RabbitMQ is, and a connection to it), `generation` and
-//! `supervisor` (what lives and ends together).
+//! `supervisor` (what lives and ends together), `audit` (whether RabbitMQ is set up to keep all that), `operator` (what
+//! a person does by hand).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
 //! - a confirm or a return is never booked on the wrong message (`publisher`);
 //! - a delivery is never settled on another connection than its own (`generation`);
-//! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]).
+//! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]);
+//! - nothing is taken from a RabbitMQ that would break the others (`audit`).
 //!
 //! Deliberately absent: acknowledging several deliveries at once, recovery inside a connection, and any decision
-//! about a notification. Policies that an operator sets over these queues are not audited yet.
+//! about a notification.
 //!
 //! lapin logs a returned message whole, at the level of a warning: its target `lapin::returned_messages` does not
 //! belong into a log.
 
+mod audit;
 mod backoff;
 mod consumer;
 mod generation;
@@ -24,6 +27,7 @@ mod hand_back;
 mod link;
 mod message;
 mod nodes;
+mod operator;
 mod publisher;
 mod receipt;
 mod rungs;
@@ -39,6 +43,9 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+pub use audit::{Check, Fetch, Finding, Severity};
+pub use operator::{Drain, Drained, Operator, OperatorError, QueueRow, Report, RungRow};
+use prometheus_client::registry::Registry;
 pub use settings::{InvalidSettings, Settings};
 
 use self::receipt::Taken;
@@ -55,8 +62,17 @@ pub struct AmqpBroker {
     shared: Arc<Shared>,
     taken: Mutex<mpsc::Receiver<Taken>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
+    auditor: Mutex<Option<JoinHandle<()>>>,
     /// Its other end goes with the supervisor.
     running: watch::Receiver<()>,
+}
+
+/// What a broker is given beside its settings.
+pub struct Surroundings<'a> {
+    /// Where its metrics are put.
+    pub registry: &'a mut Registry,
+    /// How the management API is asked; only used if the settings say where it is.
+    pub fetch: Option<Arc<dyn Fetch>>,
 }
 
 impl AmqpBroker {
@@ -66,16 +82,27 @@ impl AmqpBroker {
     /// # Errors
     /// A setting is wrong.
     pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
-        let uris = settings.check()?;
+        Self::start_in(Surroundings { registry: &mut Registry::default(), fetch: None }, settings)
+    }
+
+    /// The same, with metrics, and with a way to the management API.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn start_in(surroundings: Surroundings<'_>, settings: Settings) -> Result<Self, InvalidSettings> {
+        let Surroundings { registry, fetch } = surroundings;
         let (sender, taken) = mpsc::channel(READ_AHEAD);
-        let shared = Arc::new(Shared::new(settings, uris, sender));
+        let metrics = audit::Metrics::registered(registry);
+        let shared = Arc::new(shared(settings, fetch, metrics, sender)?);
         let (runs, running) = watch::channel(());
         let supervising = shared.clone();
         let supervisor = tokio::spawn(async move {
             supervisor::supervise(supervising).await;
             drop(runs);
         });
-        Ok(Self { shared, taken: Mutex::new(taken), supervisor: Mutex::new(Some(supervisor)), running })
+        let auditor = tokio::spawn(audit::run(shared.clone()));
+        let (supervisor, auditor) = (Mutex::new(Some(supervisor)), Mutex::new(Some(auditor)));
+        Ok(Self { shared, taken: Mutex::new(taken), supervisor, auditor, running })
     }
 
     /// The next delivery of a generation that still lives, once the broker takes messages.
@@ -91,6 +118,19 @@ impl AmqpBroker {
             }
         }
     }
+}
+
+fn shared(
+    settings: Settings,
+    fetch: Option<Arc<dyn Fetch>>,
+    metrics: audit::Metrics,
+    taken: mpsc::Sender<Taken>,
+) -> Result<Shared, InvalidSettings> {
+    let uris = settings.check()?;
+    let management = settings.management_url.as_deref().zip(fetch);
+    let management = management.and_then(|(url, fetch)| audit::Management::new(url, fetch));
+    let standing = audit::Standing::new(settings.accept_weaker, metrics);
+    Ok(Shared::new(settings, uris, taken, standing, management))
 }
 
 #[async_trait]
@@ -135,9 +175,13 @@ impl Broker for AmqpBroker {
             State::Away(reason) => Err(format!("RabbitMQ is away: {reason}")),
             State::There(generation) => match generation.end().or_else(|| generation.blocked()) {
                 Some(reason) => Err(format!("RabbitMQ cannot be used: {reason}")),
-                None => Ok(()),
+                None => self.shared.standing.ready(),
             },
         }
+    }
+
+    async fn refusal(&self) -> String {
+        self.shared.standing.refusal().await
     }
 
     async fn close(&self) {
@@ -147,10 +191,12 @@ impl Broker for AmqpBroker {
             tracing::warn!("closed while messages were being settled: RabbitMQ will deliver those again");
         }
         self.shared.enter(Phase::Closing);
-        if let Some(supervisor) = self.supervisor.lock().await.take()
-            && let Err(error) = supervisor.await
-        {
-            tracing::error!(%error, "the supervisor of RabbitMQ's connections has failed: this is a bug");
+        for task in [&self.supervisor, &self.auditor] {
+            if let Some(task) = task.lock().await.take()
+                && let Err(error) = task.await
+            {
+                tracing::error!(%error, "a task that looks after RabbitMQ has failed: this is a bug");
+            }
         }
     }
 

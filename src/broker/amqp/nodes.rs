@@ -19,6 +19,11 @@ impl Nodes {
         Self { uris, turn: AtomicUsize::new(first) }
     }
 
+    /// The virtual host, which is the same at all of them.
+    pub(super) fn vhost(&self) -> &str {
+        self.uris.first().map_or("/", |uri| uri.vhost.as_str())
+    }
+
     /// The node whose turn it is. Both connections of a generation go to the same.
     pub(super) fn next(&self) -> AMQPUri {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.uris.len().max(1);

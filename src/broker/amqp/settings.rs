@@ -40,6 +40,15 @@ pub struct Settings {
     pub reconnect_most: Duration,
     /// The longest body that is read, in bytes; a longer one is unreadable.
     pub longest_message: usize,
+    /// RabbitMQ's management API: `http://user:password@host:15672`, or `https`. Secret: it is never printed. Without
+    /// it less can be audited.
+    pub management_url: Option<String>,
+    /// How long it is from one audit to the next.
+    pub audit_interval: Duration,
+    /// How much later than its delay a rung may give a message back before it is reported.
+    pub rung_lateness: Duration,
+    /// Whether to start, too, where the audit finds that the guarantee is broken.
+    pub accept_weaker: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +66,10 @@ impl Default for Settings {
             reconnect_least: Duration::from_millis(100),
             reconnect_most: Duration::from_secs(1),
             longest_message: 1024 * 1024,
+            management_url: None,
+            audit_interval: Duration::from_secs(60),
+            rung_lateness: Duration::from_secs(30),
+            accept_weaker: false,
         }
     }
 }
@@ -77,6 +90,10 @@ impl fmt::Debug for Settings {
             .field("reconnect_least", &self.reconnect_least)
             .field("reconnect_most", &self.reconnect_most)
             .field("longest_message", &self.longest_message)
+            .field("management_url", &self.management_url.as_ref().map(|_| "(secret)"))
+            .field("audit_interval", &self.audit_interval)
+            .field("rung_lateness", &self.rung_lateness)
+            .field("accept_weaker", &self.accept_weaker)
             .finish()
     }
 }
@@ -121,6 +138,8 @@ impl Settings {
             ("confirm_timeout", self.confirm_timeout),
             ("reconnect_least", self.reconnect_least),
             ("reconnect_most", self.reconnect_most),
+            ("audit_interval", self.audit_interval),
+            ("rung_lateness", self.rung_lateness),
         ] {
             if !(Duration::from_millis(1)..=Duration::from_secs(3_600)).contains(&time) {
                 return wrong(key, "must be 1 millisecond to 1 hour");
@@ -128,6 +147,9 @@ impl Settings {
         }
         if !self.rung_delays.iter().all(|delay| (Ladder::SHORTEST..=Ladder::LONGEST).contains(delay)) {
             return wrong("rung_delays", "must be 100 milliseconds to 7 days each");
+        }
+        if self.management_url.as_ref().is_some_and(|url| management_address(url).is_none()) {
+            return wrong("management_url", "must look like http://user:password@host:15672");
         }
         self.check_sources()?;
         self.read_urls()
@@ -180,6 +202,14 @@ impl Settings {
     }
 }
 
+/// Where a management API is: an http or https URL with a host, without query and fragment.
+pub(super) fn management_address(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let plain =
+        ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none();
+    (plain && url.has_host()).then_some(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn the_management_url_is_read_and_never_printed() {
+        let management = |url: &str| with(|settings| settings.management_url = Some(url.to_owned()));
+        for url in ["http://me:s3cret@host:15672", "https://me:s3cret@[::1]/behind/a/proxy/"] {
+            management(url).expect(url);
+        }
+        for url in ["s3cret", "amqp://me:s3cret@host", "http://me:s3cret@host?q"] {
+            let error = management(url).expect_err(url);
+            assert_eq!(error.key, "management_url");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        let management_url = Some("http://me:s3cret@host".to_owned());
+        assert!(!format!("{:?}", Settings { management_url, ..Settings::default() }).contains("s3cret"));
+    }
+
+    #[test]
     fn each_bound_is_named_by_its_key() {
         let source = Source {
             exchange: "e".to_owned(),
@@ -233,6 +278,7 @@ mod tests {
         assert_eq!(key(with(|settings| settings.heartbeat = Duration::ZERO)), "heartbeat");
         assert_eq!(key(with(|settings| settings.confirm_timeout = Duration::ZERO)), "confirm_timeout");
         assert_eq!(key(with(|settings| settings.rung_delays = vec![Duration::ZERO])), "rung_delays");
+        assert_eq!(key(with(|settings| settings.audit_interval = Duration::ZERO)), "audit_interval");
         assert_eq!(key(with(|settings| settings.sources = vec![source.clone(), source])), "sources");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lapin::uri::AMQPUri;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::audit::{Management, Standing};
 use super::generation::Generation;
 use super::nodes::Nodes;
 use super::receipt::Taken;
@@ -46,12 +47,24 @@ pub(super) struct Shared {
     pub(super) careful: AtomicBool,
     /// One for each delivery that may be out.
     pub(super) slots: Arc<Semaphore>,
+    /// What the audits have come to.
+    pub(super) standing: Standing,
+    /// Where the audits ask, if there is such a place.
+    pub(super) management: Option<Management>,
     busy: watch::Sender<usize>,
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, uris: Vec<AMQPUri>, taken: mpsc::Sender<Taken>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        uris: Vec<AMQPUri>,
+        taken: mpsc::Sender<Taken>,
+        standing: Standing,
+        management: Option<Management>,
+    ) -> Self {
         Self {
+            standing,
+            management,
             topology: Topology::new(&settings),
             phase: watch::Sender::new(Phase::Taking),
             careful: AtomicBool::new(false),
@@ -95,6 +108,25 @@ impl Shared {
         match &*self.state.borrow() {
             State::There(generation) => Ok(generation.clone()),
             State::Away(reason) => Err(BrokerError::Away(reason.clone())),
+        }
+    }
+
+    /// Waits until there is a connection.
+    pub(super) async fn is_there(&self) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| matches!(state, State::There(_))).await;
+    }
+
+    /// Whether there is a connection just now.
+    pub(super) fn is_there_now(&self) -> bool {
+        matches!(&*self.state.borrow(), State::There(_))
+    }
+
+    /// Whether RabbitMQ takes no messages just now.
+    pub(super) fn is_blocked(&self) -> bool {
+        match &*self.state.borrow() {
+            State::There(generation) => generation.blocked().is_some(),
+            State::Away(_) => false,
         }
     }
 

@@ -209,6 +209,13 @@ impl Running {
             Err(BrokerError::Away(_)) => return generation.ended().await,
             Err(error) => generation.end_because(format!("publishing failed: {error}")),
         }
+        tokio::select! {
+            biased;
+            reason = generation.ended() => return reason,
+            admitted = shared.standing.admits() => if !admitted {
+                return generation.ended().await;
+            },
+        }
         if *shared.phase.borrow() == Phase::Taking {
             let sources = shared.topology.sources.iter();
             let sources = sources.map(|(queue, source)| (queue.clone(), Some(source.clone())));

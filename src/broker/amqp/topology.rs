@@ -21,6 +21,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
+use super::audit::Role;
 use super::rungs::Rungs;
 use super::settings::Settings;
 use crate::broker::Source;
@@ -29,7 +30,7 @@ use crate::domain::{Moment, NotificationId};
 /// After so many returns RabbitMQ itself moves a message to the poison queue. That is the only way out for one that the
 /// client library cannot even parse (see `supervisor`); any other would have to be under way in as many crashes in a
 /// row, between two attempts, because each parking makes a new message of it.
-const DELIVERY_LIMIT: i32 = 100;
+pub(super) const DELIVERY_LIMIT: i32 = 100;
 
 /// In the poison queue there is none: from there the next place would be nowhere, and whoever looks at a message by
 /// taking it and giving it back uses up one return. This is the highest that every version takes; -1 is not known to
@@ -94,62 +95,117 @@ impl Topology {
         Address { exchange: exchange.clone(), routing_key: format!("rung.{rung}.work").into() }
     }
 
+    /// Every queue with its arguments and bindings, in an order in which they can be declared: a rung never comes before
+    /// the way behind it.
+    pub(super) fn queues(&self) -> Vec<QueuePlan> {
+        let plan =
+            |name: &ShortString, role, more: &[(&'static str, AMQPValue)], bindings: &[(&str, &str)]| {
+                // At-least-once dead-lettering needs reject-publish, and for the others it is right as well: refuse,
+                // never drop.
+                let mut arguments = vec![
+                    ("x-queue-type", text("quorum")),
+                    ("x-overflow", text("reject-publish")),
+                    ("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT)),
+                ];
+                arguments.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+                arguments.extend_from_slice(more);
+                let bindings =
+                    bindings.iter().map(|(exchange, key)| ((*exchange).into(), (*key).into())).collect();
+                QueuePlan { name: name.clone(), role, arguments, bindings }
+            };
+        let unlimited = [("x-delivery-limit", AMQPValue::LongInt(NO_DELIVERY_LIMIT))];
+        let dead = dead_lettered_to(&self.dead);
+        let ways_in = [(self.returning.as_str(), "*.*.work"), (self.incoming.as_str(), "#")];
+        let mut queues = vec![
+            plan(&self.poison, Role::Poison, &unlimited, &[(self.dead.as_str(), "#")]),
+            plan(&self.work, Role::Work, &dead, &ways_in),
+        ];
+        for rung in self.rungs.milliseconds() {
+            let mut arguments = dead_lettered_to(&self.returning);
+            let delay = AMQPValue::LongLongInt(i64::try_from(*rung).unwrap_or(i64::MAX));
+            arguments.push(("x-message-ttl", delay));
+            let key = format!("rung.{rung}.#");
+            let bindings = [(self.delay.as_str(), key.as_str())];
+            queues.push(plan(&self.rung(*rung), Role::Rung(*rung), &arguments, &bindings));
+        }
+        for (queue, source) in &self.sources {
+            queues.push(plan(queue, Role::Source, &dead, &[(&source.exchange, &source.routing_key)]));
+        }
+        queues
+    }
+
+    /// The exchanges that are ours.
+    pub(super) fn exchanges(&self) -> [&ShortString; 5] {
+        [&self.incoming, &self.outcomes, &self.delay, &self.returning, &self.dead]
+    }
+
+    /// The name of the rung with that delay in milliseconds.
+    pub(super) fn rung(&self, milliseconds: u64) -> ShortString {
+        format!("{}.rung.{milliseconds}", self.prefix).into()
+    }
+
+    /// What the names of all exchanges and queues begin with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Declares everything. What is there already, with the same arguments, stays as it is.
     pub(super) async fn declare(&self, connection: &Connection) -> lapin::Result<()> {
         let channel = connection.create_channel().await?;
-        for exchange in [&self.incoming, &self.outcomes, &self.delay, &self.returning, &self.dead] {
+        for exchange in self.exchanges() {
             declare_exchange(&channel, exchange, false).await?;
         }
-        // A rung never comes before the way behind it: what expires in it must always find the work queue.
-        let unlimited = ("x-delivery-limit", AMQPValue::LongInt(NO_DELIVERY_LIMIT));
-        self.declare_queue(&channel, &self.poison, &[unlimited]).await?;
-        bind(&channel, &self.poison, &self.dead, "#").await?;
-        self.declare_queue(&channel, &self.work, &self.dead_lettered_to(&self.dead)).await?;
-        bind(&channel, &self.work, &self.returning, "*.*.work").await?;
-        for rung in self.rungs.milliseconds() {
-            let queue = ShortString::from(format!("{}.rung.{rung}", self.prefix));
-            let mut arguments = self.dead_lettered_to(&self.returning);
-            arguments
-                .push(("x-message-ttl", AMQPValue::LongLongInt(i64::try_from(*rung).unwrap_or(i64::MAX))));
-            self.declare_queue(&channel, &queue, &arguments).await?;
-            bind(&channel, &queue, &self.delay, &format!("rung.{rung}.#")).await?;
+        for (_, source) in &self.sources {
+            ensure_exchange(connection, &ShortString::from(source.exchange.as_str())).await?;
+        }
+        let mut ways_in = Vec::new();
+        for queue in self.queues() {
+            declare_queue(&channel, &queue.name, queue.arguments).await?;
+            for (exchange, key) in queue.bindings {
+                if exchange == self.incoming {
+                    ways_in.push((queue.name.clone(), exchange, key));
+                } else {
+                    bind(&channel, &queue.name, &exchange, key.as_str()).await?;
+                }
+            }
         }
         // Producers find their way last: what they publish is never taken before it can be parked.
-        bind(&channel, &self.work, &self.incoming, "#").await?;
-        for (queue, source) in &self.sources {
-            let exchange = ShortString::from(source.exchange.as_str());
-            ensure_exchange(connection, &exchange).await?;
-            self.declare_queue(&channel, queue, &self.dead_lettered_to(&self.dead)).await?;
-            bind(&channel, queue, &exchange, &source.routing_key).await?;
+        for (queue, exchange, key) in ways_in {
+            bind(&channel, &queue, &exchange, key.as_str()).await?;
         }
         channel.close(200, "OK".into()).await
     }
+}
 
-    fn dead_lettered_to(&self, exchange: &ShortString) -> Vec<(&'static str, AMQPValue)> {
-        vec![
-            ("x-dead-letter-exchange", text(exchange.as_str())),
-            ("x-dead-letter-strategy", text("at-least-once")),
-        ]
-    }
+/// A queue as it should be.
+pub(super) struct QueuePlan {
+    pub(super) name: ShortString,
+    pub(super) role: Role,
+    pub(super) arguments: Vec<(&'static str, AMQPValue)>,
+    /// Exchange and routing key.
+    pub(super) bindings: Vec<(ShortString, ShortString)>,
+}
 
-    async fn declare_queue(
-        &self,
-        channel: &Channel,
-        queue: &ShortString,
-        more: &[(&'static str, AMQPValue)],
-    ) -> lapin::Result<()> {
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), text("quorum"));
-        // At-least-once dead-lettering needs it, and for the others it is right as well: refuse, never drop.
-        arguments.insert("x-overflow".into(), text("reject-publish"));
-        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
-        for (name, value) in more {
-            arguments.insert((*name).into(), value.clone());
-        }
-        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(queue.clone(), durable, arguments).await?;
-        Ok(())
+fn dead_lettered_to(exchange: &ShortString) -> Vec<(&'static str, AMQPValue)> {
+    vec![
+        ("x-dead-letter-exchange", text(exchange.as_str())),
+        ("x-dead-letter-strategy", text("at-least-once")),
+    ]
+}
+
+/// Declares a durable queue with these arguments.
+pub(super) async fn declare_queue(
+    channel: &Channel,
+    queue: &ShortString,
+    arguments: Vec<(&'static str, AMQPValue)>,
+) -> lapin::Result<()> {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert(name.into(), value);
     }
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.clone(), durable, table).await?;
+    Ok(())
 }
 
 /// The address of an outcome event.
@@ -163,11 +219,13 @@ pub(super) fn message_id(id: &NotificationId) -> ShortString {
     id.as_str().into()
 }
 
-fn text(value: &str) -> AMQPValue {
+/// A text as the value of an argument.
+pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-async fn bind(
+/// Binds a queue; nothing happens if it is bound so already.
+pub(super) async fn bind(
     channel: &Channel,
     queue: &ShortString,
     exchange: &ShortString,

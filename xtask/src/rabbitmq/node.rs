@@ -46,6 +46,8 @@ pub struct Node {
     programs: Programs,
     amqp_port: u16,
     distribution_port: u16,
+    /// Of the management API, where it is enabled.
+    management_port: Option<u16>,
     folder: PathBuf,
     epmd: Arc<Epmd>,
     // Dropped last: what it started dies with it.
@@ -67,6 +69,31 @@ impl Node {
     pub fn start_version(version: Version, size: Size) -> Result<Self> {
         let programs = version.programs()?;
         Self::start_known_to(size, &programs, || Epmd::start(&programs).map(Arc::new))
+    }
+
+    /// Starts a small node with the management plugin, which takes a few seconds longer, and waits until its API answers
+    /// as well.
+    pub fn start_with_management() -> Result<Self> {
+        let programs = Version::chosen()?.programs()?;
+        let epmd = Arc::new(Epmd::start(&programs)?);
+        let mut node = Self::prepare(Size::Small, programs, epmd)?;
+        let [port] = ports::free()?;
+        node.management_port = Some(port);
+        write(&node.folder.join("plugins"), "[rabbitmq_management].\n")?;
+        let file = node.folder.join("advanced.config");
+        let configuration = fs::read_to_string(&file).context("the configuration cannot be read")?;
+        let listener = format!(
+            "[{{rabbitmq_management, [{{tcp_config, [{{port, {port}}}, {{ip, \"127.0.0.1\"}}]}}]}},\n"
+        );
+        write(&file, &configuration.replacen('[', &listener, 1))?;
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// The management API's address, with user and password. Fails if the node was started without.
+    pub fn management_url(&self) -> Result<String> {
+        let port = self.management_port.context("the node has no management API")?;
+        Ok(format!("http://guest:guest@127.0.0.1:{port}"))
     }
 
     /// Starts another node that can reach this one, so that `ctl(&["join_cluster", first.name()])` works after
@@ -186,7 +213,19 @@ impl Node {
             .context("the cookie cannot be protected")?;
         let keeper = Keeper::new()?;
         let name = format!("{word}@localhost");
-        Ok(Self { server: None, name, size, programs, amqp_port, distribution_port, folder, epmd, keeper })
+        let management_port = None;
+        Ok(Self {
+            server: None,
+            name,
+            size,
+            programs,
+            amqp_port,
+            distribution_port,
+            management_port,
+            folder,
+            epmd,
+            keeper,
+        })
     }
 
     fn launch(&mut self) -> Result<()> {
@@ -250,7 +289,10 @@ impl Node {
                 self.server = None;
                 bail!("{} ended while starting: {}", self.name, self.last_output());
             }
-            if accepts_amqp(self.amqp_port, own_name.unwrap_or_default()) {
+            let serves = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+            if accepts_amqp(self.amqp_port, own_name.unwrap_or_default())
+                && self.management_port.is_none_or(serves)
+            {
                 return Ok(());
             }
             if Instant::now() > deadline {
