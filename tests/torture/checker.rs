@@ -1,0 +1,300 @@
+//! Sorts every accepted notification by what became of it, and holds four witnesses against each other: the merchants,
+//! the journal, the payment centre's events and the queues. What they do not agree about is unexplained, and fails.
+//!
+//! Pure: evidence in, report out.
+//!
+//! How duplicates are counted. A request that the journal's attempts do not account for, and every further request for
+//! an attempt number that was made already, is one too many. For each of them a fault must lie between it and its
+//! repetition; and all of them together may be no more than what was in flight at the faults.
+//!
+//! How that bound is measured. What is in flight when a gateway loses its broker or its life was taken and is not
+//! settled: at most its prefetch for each gateway. And of those only the ones can be repeated at the merchant for which
+//! a request was made: shortly before the fault (so long as a request and its settling take, [`SETTLING`]), or while it
+//! lasted and in its first aftermath, by a gateway that still worked on what it had in hand. The merchants' record
+//! tells how many these were; the smaller of both numbers counts for each fault.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::evidence::{Event, Holdings, Story};
+use super::faults::{AFTERMATH, Fault};
+use super::matching::{Course, course};
+use super::plan::{self, MOST_ATTEMPTS, PATIENCE, Script};
+use super::record::{Request, Seen};
+use super::recovery;
+
+/// How long a request, its recording and its settling take at most on a busy machine.
+pub const SETTLING: Duration = PATIENCE.saturating_add(Duration::from_millis(1_000));
+
+/// Everything that a scenario leaves behind.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    pub seen: Seen,
+    pub journal: HashMap<String, Story>,
+    pub holdings: Holdings,
+    pub faults: Vec<Fault>,
+    pub prefetch: usize,
+    /// Messages that an operator destroyed with their queue: ids that may be missing.
+    pub destroyed: Vec<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub scenario: String,
+    pub faults: usize,
+    pub accepted: usize,
+    pub confirmed: usize,
+    pub exhausted: usize,
+    pub stopped: usize,
+    pub waiting: usize,
+    pub destroyed: usize,
+    pub lost: usize,
+    pub duplicates: usize,
+    pub bound: usize,
+    /// Second events of the payment centre's about one notification.
+    pub second_events: usize,
+    pub early: usize,
+    pub late: usize,
+    /// Confirms that were lost on their way to the producer.
+    pub unanswered: u32,
+    pub recoveries: Vec<Duration>,
+    /// Each with the whole story of its notification.
+    pub unexplained: Vec<String>,
+    pub took: Duration,
+}
+
+/// What became of one notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Confirmed,
+    Exhausted,
+    Stopped,
+    Waiting,
+    Destroyed,
+    Lost,
+}
+
+/// Sorts and compares.
+pub fn check(evidence: &Evidence) -> Report {
+    let mut report = Report {
+        faults: evidence.faults.len(),
+        accepted: evidence.seen.accepted.len(),
+        unanswered: evidence.seen.unanswered,
+        recoveries: recovery::times(evidence),
+        bound: bound(evidence),
+        ..Report::default()
+    };
+    let mut ids: Vec<_> = evidence.seen.accepted.keys().collect();
+    ids.sort();
+    for id in ids {
+        check_one(evidence, id, &mut report);
+    }
+    check_the_rest(evidence, &mut report);
+    report
+}
+
+fn check_one(evidence: &Evidence, id: &str, report: &mut Report) {
+    let case = Case::of(evidence, id);
+    let fate = case.fate(evidence);
+    match fate {
+        Fate::Confirmed => report.confirmed += 1,
+        Fate::Exhausted => report.exhausted += 1,
+        Fate::Stopped => report.stopped += 1,
+        Fate::Waiting => report.waiting += 1,
+        Fate::Destroyed => report.destroyed += 1,
+        Fate::Lost => report.lost += 1,
+    }
+    let course = course(case.requests, case.attempts());
+    report.duplicates += course.repeated.len();
+    report.second_events += case.events.len().saturating_sub(1);
+    let (early, late) = punctuality(evidence, &course);
+    report.early += early;
+    report.late += late;
+    let mut wrong = case.disagreements(fate);
+    if fate == Fate::Lost {
+        wrong.push("LOST: accepted, not ended, and in no queue".to_owned());
+    }
+    if early > 0 {
+        wrong.push(format!("{early} attempts came early"));
+    }
+    wrong.extend(unexplained_repetitions(evidence, &course));
+    wrong.extend(unexplained_events(evidence, case.events));
+    if !wrong.is_empty() {
+        report.unexplained.push(format!("{id}: {}\n{}", wrong.join("; "), case.tell(evidence)));
+    }
+}
+
+/// What all witnesses say of one notification.
+struct Case<'a> {
+    id: &'a str,
+    requests: &'a [Request],
+    events: &'a [Event],
+    story: Option<&'a Story>,
+    waiting: &'a [String],
+}
+
+impl<'a> Case<'a> {
+    fn of(evidence: &'a Evidence, id: &'a str) -> Self {
+        Self {
+            id,
+            requests: evidence.seen.requests.get(id).map_or(&[], Vec::as_slice),
+            events: evidence.holdings.events.get(id).map_or(&[], Vec::as_slice),
+            story: evidence.journal.get(id),
+            waiting: evidence.holdings.waiting.get(id).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    fn attempts(&self) -> &'a [super::evidence::Attempt] {
+        self.story.map_or(&[], |story| story.attempts.as_slice())
+    }
+
+    fn fate(&self, evidence: &Evidence) -> Fate {
+        match self.events.first().map(|event| event.outcome.as_str()) {
+            Some("confirmed") => Fate::Confirmed,
+            Some("exhausted") => Fate::Exhausted,
+            Some("stopped") => Fate::Stopped,
+            Some(_) | None if !self.waiting.is_empty() => Fate::Waiting,
+            Some(_) | None if evidence.destroyed.iter().any(|destroyed| destroyed == self.id) => Fate::Destroyed,
+            Some(_) | None => Fate::Lost,
+        }
+    }
+
+    fn disagreements(&self, fate: Fate) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        let ended = matches!(fate, Fate::Confirmed | Fate::Exhausted | Fate::Stopped);
+        let state = self.story.map(|story| &story.state);
+        must(state.is_some() || !ended, "the journal does not know it");
+        let journal_ended = state.is_some_and(|state| state["state"] == "ended");
+        must(journal_ended == ended, "journal and events disagree whether it has ended");
+        must(!ended || self.waiting.is_empty(), "it has ended and still waits");
+        must(self.waiting.len() <= 1, "it waits more than once");
+        if let (Some(event), Some(state), true) = (self.events.first(), state, journal_ended) {
+            must(state["outcome"] == event.outcome.as_str(), "journal and event name different outcomes");
+            let made = state["attempts_made"].as_u64();
+            must(made == Some(event.attempts.into()), "journal and event count different attempts");
+            let requests = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+            must(requests >= event.attempts, "the event counts more attempts than the merchant has seen");
+            let numbers = self.attempts().iter().map(|attempt| attempt.number);
+            must(numbers.max() == Some(event.attempts), "the journal's attempts are not the event's");
+        }
+        must(
+            self.events.windows(2).all(|pair| pair[0].outcome == pair[1].outcome),
+            "its events name different outcomes",
+        );
+        let heard = self.requests.iter().any(|request| request.confirmed);
+        must(fate != Fate::Confirmed || heard, "confirmed, but the merchant never did");
+        must(fate != Fate::Exhausted || !heard, "exhausted, but the merchant has confirmed");
+        let meaning = plan::meaning(self.id);
+        let never = meaning.is_some_and(|meaning| meaning.script == Script::Never);
+        must(!ended || (fate == Fate::Exhausted) == never, "it did not end as the merchant's script has it");
+        let attempts = self.events.first().map(|event| event.attempts);
+        must(fate != Fate::Exhausted || attempts == Some(MOST_ATTEMPTS), "exhausted too early");
+        let merchant = meaning.map(|meaning| format!("m{}", meaning.merchant)).unwrap_or_default();
+        must(self.requests.iter().all(|request| request.merchant == merchant), "ANOTHER MERCHANT WAS TOLD");
+        wrong
+    }
+
+    /// The whole story, for people.
+    fn tell(&self, evidence: &Evidence) -> String {
+        let mut lines = Vec::new();
+        if let Some(accepted) = evidence.seen.accepted.get(self.id) {
+            lines.push((accepted.at, format!("first accepted ({} times in all)", accepted.copies)));
+        }
+        for request in self.requests {
+            lines.push((request.at, format!("request, confirmed: {}", request.confirmed)));
+        }
+        for attempt in self.attempts() {
+            let text = format!("journal: attempt {} began, took {:?}", attempt.number, attempt.duration);
+            lines.push((attempt.started, text));
+        }
+        for event in self.events {
+            lines.push((event.ended_at, format!("event: {} after {} attempts", event.outcome, event.attempts)));
+        }
+        if let (Some(first), Some(last)) =
+            (lines.iter().map(|line| line.0).min(), lines.iter().map(|line| line.0).max())
+        {
+            for fault in evidence.faults.iter().filter(|fault| fault.touches(first, last, AFTERMATH)) {
+                lines.push((fault.began, format!("FAULT: {}", fault.what)));
+                lines.extend(fault.over.map(|over| (over, format!("over: {}", fault.what))));
+            }
+        }
+        lines.sort_by_key(|line| line.0);
+        let state = self.story.map(|story| story.state.to_string());
+        let mut text: Vec<_> = lines.iter().map(|(at, what)| format!("    {at} {what}")).collect();
+        text.push(format!("    journal at the end: {}", state.unwrap_or_else(|| "unknown".to_owned())));
+        text.push(format!("    in queues at the end: {:?}", self.waiting));
+        text.join("\n")
+    }
+}
+
+fn unexplained_repetitions(evidence: &Evidence, course: &Course) -> Vec<String> {
+    let explained = |(first, second): &&(_, _)| {
+        !evidence.faults.iter().any(|fault| fault.touches(*first, *second, AFTERMATH))
+    };
+    let unexplained = course.repeated.iter().filter(explained);
+    unexplained.map(|(first, second)| format!("repeated without a fault between {first} and {second}")).collect()
+}
+
+fn unexplained_events(evidence: &Evidence, events: &[Event]) -> Vec<String> {
+    let mut ended: Vec<_> = events.iter().map(|event| event.ended_at).collect();
+    ended.sort();
+    let unexplained = ended
+        .windows(2)
+        .filter(|pair| !evidence.faults.iter().any(|fault| fault.touches(pair[0], pair[1], AFTERMATH)));
+    unexplained.map(|pair| format!("a second event at {} without a fault since {}", pair[1], pair[0])).collect()
+}
+
+/// How many attempts came before the rung's delay had passed, and how many long after it without a fault.
+fn punctuality(evidence: &Evidence, course: &Course) -> (usize, usize) {
+    const LATE: Duration = Duration::from_millis(1_000);
+    let (mut early, mut late) = (0, 0);
+    for step in &course.steps {
+        if step.came < step.due {
+            early += usize::from(step.due.since(step.came) > Duration::from_millis(1));
+        } else if step.came.since(step.due) > LATE {
+            let excused = |fault: &Fault| fault.touches(step.after, step.came, AFTERMATH);
+            late += usize::from(!evidence.faults.iter().any(excused));
+        }
+    }
+    (early, late)
+}
+
+fn bound(evidence: &Evidence) -> usize {
+    let in_flight = |fault: &Fault| {
+        let until = fault.over.unwrap_or(fault.began).after(AFTERMATH);
+        let until = if fault.gateways == 0 { fault.began } else { until };
+        let requested = |requests: &&Vec<Request>| {
+            requests
+                .iter()
+                .any(|request| request.at <= until && request.at.after(SETTLING) >= fault.began)
+        };
+        let asked = evidence.seen.requests.values().filter(requested).count();
+        asked.min(evidence.prefetch * fault.gateways)
+    };
+    evidence.faults.iter().map(in_flight).sum()
+}
+
+/// What belongs to no accepted notification.
+fn check_the_rest(evidence: &Evidence, report: &mut Report) {
+    report.unexplained.extend(evidence.seen.strange.iter().cloned());
+    for body in &evidence.holdings.poison {
+        report.unexplained.push(format!("in the poison queue: {body}"));
+    }
+    let seen = &evidence.seen;
+    let found = seen.requests.keys().chain(evidence.journal.keys());
+    let found = found.chain(evidence.holdings.events.keys()).chain(evidence.holdings.waiting.keys());
+    let mut unknown: Vec<_> = found.filter(|id| !seen.sent.contains(*id)).collect();
+    unknown.sort();
+    unknown.dedup();
+    report.unexplained.extend(unknown.iter().map(|id| format!("{id}: nobody has sent it")));
+    if report.duplicates > report.bound {
+        let (duplicates, bound) = (report.duplicates, report.bound);
+        report.unexplained.push(format!("{duplicates} duplicates, and at most {bound} were in flight"));
+    }
+}

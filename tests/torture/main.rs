@@ -1,0 +1,103 @@
+//! Nothing is lost: shown by breaking everything, again and again, and counting afterwards.
+//!
+//! Real brokers, real gateway processes, a producer that knows what was accepted, merchants that know what they were
+//! told, and a checker that holds both against the journal, the outcome events and the queues. `scenarios` has what is
+//! broken; a seed gives each run's plan (`plan`), and `rig` is what a scenario works with.
+//!
+//! The short form of each scenario is a test of its own. `cargo xtask torture` runs the long form, [`long_form`].
+
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod checker;
+mod evidence;
+mod faults;
+mod gateways;
+mod matching;
+mod merchants;
+mod plan;
+mod producer;
+mod rabbit;
+mod record;
+mod recovery;
+mod rig;
+mod scenarios;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+
+use rig::{Form, Run};
+use scenarios::{ALL, by_name};
+
+/// The seed of the short forms, unless the variable gives another.
+const SEED: u64 = 20_261_122;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is `{text}`, which is no number")),
+        Err(_) => default,
+    }
+}
+
+fn run(form: Form) -> Run {
+    Run {
+        seed: number("PAYNOTIFY_TORTURE_SEED", SEED),
+        form,
+        minutes: number("PAYNOTIFY_TORTURE_MINUTES", 10),
+    }
+}
+
+/// Plays the short form and demands that nothing is lost and nothing unexplained.
+async fn short(name: &str) {
+    let scenario = by_name(name).expect("a scenario of that name");
+    let run = run(Form::Short);
+    let report = (scenario.play)(run).await;
+    println!("{}", table::markdown(std::slice::from_ref(&report)));
+    let repeat = format!("PAYNOTIFY_TORTURE_SEED={} cargo nextest run --workspace --test torture {name}", run.seed);
+    assert_eq!(report.lost, 0, "lost; to repeat it: {repeat}");
+    assert!(report.unexplained.is_empty(), "{} unexplained; to repeat it: {repeat}", report.unexplained.len());
+    assert!(report.accepted > 100, "hardly anything was sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn own_node_gateway_kills() {
+    short("gateway-kills").await;
+}
+
+/// All scenarios in full, or the one that `PAYNOTIFY_TORTURE_SCENARIO` names, and the table. `cargo xtask torture`
+/// runs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes half an hour: cargo xtask torture"]
+async fn long_form() {
+    let only = std::env::var("PAYNOTIFY_TORTURE_SCENARIO").ok().filter(|name| !name.is_empty());
+    let chosen: Vec<_> = match &only {
+        Some(name) => vec![by_name(name).unwrap_or_else(|| panic!("there is no scenario `{name}`"))],
+        None => ALL.iter().collect(),
+    };
+    let run = run(Form::Long);
+    let mut reports = Vec::new();
+    for scenario in chosen {
+        let report = (scenario.play)(run).await;
+        println!("{}", table::markdown(std::slice::from_ref(&report)));
+        reports.push(report);
+    }
+    println!("\n{}", table::markdown(&reports));
+    if let Some(file) = std::env::var_os("PAYNOTIFY_TORTURE_WRITE").filter(|file| !file.is_empty()) {
+        let rabbitmq = tokio::task::block_in_place(|| {
+            let node = xtask::rabbitmq::Node::start().expect("a node");
+            node.ctl(&["version"]).unwrap_or_default().trim().to_owned()
+        });
+        let scenario = only.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
+        let command = format!("cargo xtask torture --seed {} --minutes {}{scenario}", run.seed, run.minutes);
+        std::fs::write(file, table::document(&reports, run.seed, &command, &rabbitmq)).expect("written");
+    }
+    let wrong: Vec<_> = reports
+        .iter()
+        .filter(|report| report.lost > 0 || !report.unexplained.is_empty())
+        .map(|report| report.scenario.as_str())
+        .collect();
+    assert!(wrong.is_empty(), "seed {}: to repeat it: {}", run.seed, wrong
+        .iter()
+        .map(|name| format!("cargo xtask torture --seed {} --scenario {name}", run.seed))
+        .collect::<Vec<_>>()
+        .join(" ; "));
+}
