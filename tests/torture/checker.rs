@@ -3,22 +3,26 @@
 //!
 //! Pure: evidence in, report out.
 //!
-//! How duplicates are counted. A request that the journal's attempts do not account for, and every further request for
-//! an attempt number that was made already, is one too many. For each of them a fault must lie between it and its
-//! repetition; and all of them together may be no more than what was in flight at the faults.
+//! How duplicates are counted. Requests beyond the attempts that the outcome event names are duplicates. For each of
+//! them a fault must lie between it and its repetition; and all together may be no more than what was in flight at the
+//! faults.
 //!
-//! How that bound is measured. What is in flight when a gateway loses its broker or its life was taken and is not
-//! settled: at most its prefetch for each gateway. And of those only the ones can be repeated at the merchant for which
-//! a request was made: shortly before the fault (so long as a request and its settling take, [`SETTLING`]), or while it
-//! lasted and in its first aftermath, by a gateway that still worked on what it had in hand. The merchants' record
-//! tells how many these were; the smaller of both numbers counts for each fault.
+//! How that bound is measured. In flight at the death of a gateway are the notifications whose request a merchant had
+//! received, no longer ago than a request and its settling take ([`SETTLING`]), and whose attempt the journal did not
+//! have yet: what it has is not repeated. A gateway that only loses its broker may go on with what it has in hand, and
+//! so may another to which that is delivered again: in flight is what merchants were asked shortly before the fault or
+//! shortly after it. Neither can be more than the gateways' prefetch.
+//!
+//! An attempt that was cut off twice is booked as interrupted without a third request: the journal has no row for it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use paynotify::domain::Moment;
+
 use super::evidence::{Event, Holdings, Story};
-use super::faults::{AFTERMATH, Fault};
-use super::matching::{Course, course};
+use super::faults::{AFTERMATH, Fault, Hits};
+use super::matching::{Course, course, matched};
 use super::plan::{self, MOST_ATTEMPTS, PATIENCE, Script};
 use super::record::{Request, Seen};
 use super::recovery;
@@ -106,12 +110,12 @@ fn check_one(evidence: &Evidence, id: &str, report: &mut Report) {
         Fate::Lost => report.lost += 1,
     }
     let course = course(case.requests, case.attempts());
-    report.duplicates += course.repeated.len();
+    report.duplicates += case.duplicates(&course);
     report.second_events += case.events.len().saturating_sub(1);
     let (early, late) = punctuality(evidence, &course);
     report.early += early;
     report.late += late;
-    let mut wrong = case.disagreements(fate);
+    let mut wrong = case.disagreements(evidence, fate);
     if fate == Fate::Lost {
         wrong.push("LOST: accepted, not ended, and in no queue".to_owned());
     }
@@ -149,6 +153,23 @@ impl<'a> Case<'a> {
         self.story.map_or(&[], |story| story.attempts.as_slice())
     }
 
+    /// Requests beyond the attempts that are booked.
+    fn duplicates(&self, course: &Course) -> usize {
+        match self.events.first() {
+            Some(event) => self.requests.len().saturating_sub(usize::try_from(event.attempts).unwrap_or(0)),
+            None => course.repeated.len(),
+        }
+    }
+
+    /// How many attempts were booked that the journal has no row for: those that were cut off twice.
+    fn interrupted(&self) -> usize {
+        let mut numbers: Vec<_> = self.attempts().iter().map(|attempt| attempt.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let booked = self.events.first().map_or(0, |event| event.attempts);
+        usize::try_from(booked).unwrap_or(0).saturating_sub(numbers.len())
+    }
+
     fn fate(&self, evidence: &Evidence) -> Fate {
         match self.events.first().map(|event| event.outcome.as_str()) {
             Some("confirmed") => Fate::Confirmed,
@@ -160,7 +181,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn disagreements(&self, fate: Fate) -> Vec<String> {
+    /// Whether that fault came while this one was under way.
+    fn excused_by(&self, fault: &Fault) -> bool {
+        let began = self.requests.first().map(|request| request.at);
+        let began = began.into_iter().chain(self.attempts().first().map(|attempt| attempt.started)).min();
+        let ended = self.events.first().map(|event| event.ended_at);
+        began.zip(ended).is_some_and(|(began, ended)| fault.excuses(began, ended))
+    }
+
+    fn disagreements(&self, evidence: &Evidence, fate: Fate) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut must = |holds: bool, what: &str| {
             if !holds {
@@ -179,20 +208,26 @@ impl<'a> Case<'a> {
             let made = state["attempts_made"].as_u64();
             must(made == Some(event.attempts.into()), "journal and event count different attempts");
             let requests = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
-            must(requests >= event.attempts, "the event counts more attempts than the merchant has seen");
-            let numbers = self.attempts().iter().map(|attempt| attempt.number);
-            must(numbers.max() == Some(event.attempts), "the journal's attempts are not the event's");
+            let seen = requests >= event.attempts || self.interrupted() > 0;
+            must(seen, "the event counts more attempts than the merchant has seen");
+            let most = self.attempts().iter().map(|attempt| attempt.number).max();
+            must(most <= Some(event.attempts), "the journal has more attempts than the event");
         }
         must(
             self.events.windows(2).all(|pair| pair[0].outcome == pair[1].outcome),
             "its events name different outcomes",
         );
+        // Each must have been cut off twice.
+        let faults = evidence.faults.iter().filter(|fault| self.excused_by(fault)).count();
+        must(faults >= 2 * self.interrupted(), "attempts are missing from the journal");
         let heard = self.requests.iter().any(|request| request.confirmed);
         must(fate != Fate::Confirmed || heard, "confirmed, but the merchant never did");
-        must(fate != Fate::Exhausted || !heard, "exhausted, but the merchant has confirmed");
+        let unheard = !heard || self.interrupted() > 0;
+        must(fate != Fate::Exhausted || unheard, "exhausted, but the merchant has confirmed");
         let meaning = plan::meaning(self.id);
         let never = meaning.is_some_and(|meaning| meaning.script == Script::Never);
-        must(!ended || (fate == Fate::Exhausted) == never, "it did not end as the merchant's script has it");
+        let by_script = (fate == Fate::Exhausted) == never || self.interrupted() > 0;
+        must(!ended || by_script, "it did not end as the merchant's script has it");
         let attempts = self.events.first().map(|event| event.attempts);
         must(fate != Fate::Exhausted || attempts == Some(MOST_ATTEMPTS), "exhausted too early");
         let merchant = meaning.map(|meaning| format!("m{}", meaning.merchant)).unwrap_or_default();
@@ -235,7 +270,7 @@ impl<'a> Case<'a> {
 
 fn unexplained_repetitions(evidence: &Evidence, course: &Course) -> Vec<String> {
     let explained = |(first, second): &&(_, _)| {
-        !evidence.faults.iter().any(|fault| fault.touches(*first, *second, AFTERMATH))
+        !evidence.faults.iter().any(|fault| fault.excuses(*first, *second))
     };
     let unexplained = course.repeated.iter().filter(explained);
     unexplained.map(|(first, second)| format!("repeated without a fault between {first} and {second}")).collect()
@@ -244,9 +279,12 @@ fn unexplained_repetitions(evidence: &Evidence, course: &Course) -> Vec<String> 
 fn unexplained_events(evidence: &Evidence, events: &[Event]) -> Vec<String> {
     let mut ended: Vec<_> = events.iter().map(|event| event.ended_at).collect();
     ended.sort();
-    let unexplained = ended
-        .windows(2)
-        .filter(|pair| !evidence.faults.iter().any(|fault| fault.touches(pair[0], pair[1], AFTERMATH)));
+    // A repeated event bears the moment of the first: it says when the notification ended, not when it was published.
+    let excused = |pair: &[Moment]| {
+        let until = pair[1].max(pair[0].after(SETTLING));
+        evidence.faults.iter().any(|fault| fault.excuses(pair[0], until))
+    };
+    let unexplained = ended.windows(2).filter(|pair| !excused(pair));
     unexplained.map(|pair| format!("a second event at {} without a fault since {}", pair[1], pair[0])).collect()
 }
 
@@ -266,18 +304,29 @@ fn punctuality(evidence: &Evidence, course: &Course) -> (usize, usize) {
 }
 
 fn bound(evidence: &Evidence) -> usize {
-    let in_flight = |fault: &Fault| {
-        let until = fault.over.unwrap_or(fault.began).after(AFTERMATH);
-        let until = if fault.gateways == 0 { fault.began } else { until };
-        let requested = |requests: &&Vec<Request>| {
-            requests
-                .iter()
-                .any(|request| request.at <= until && request.at.after(SETTLING) >= fault.began)
-        };
-        let asked = evidence.seen.requests.values().filter(requested).count();
-        asked.min(evidence.prefetch * fault.gateways)
+    evidence.faults.iter().map(|fault| in_flight(evidence, fault)).sum()
+}
+
+/// How many notifications were in flight at a fault: see the module.
+fn in_flight(evidence: &Evidence, fault: &Fault) -> usize {
+    /// Between the end of an attempt and its commit to the journal.
+    const COMMIT: Duration = Duration::from_millis(250);
+    let (gateways, lives) = match fault.hits {
+        Hits::Nothing => return 0,
+        Hits::Killed(gateways) => (gateways, false),
+        Hits::CutOff(gateways) => (gateways, true),
     };
-    evidence.faults.iter().map(in_flight).sum()
+    let until = if lives { fault.over.unwrap_or(fault.began).after(SETTLING) } else { fault.began };
+    let asked = evidence.seen.requests.iter().filter(|(id, requests)| {
+        let attempts = evidence.journal.get(*id).map_or(&[][..], |story| story.attempts.as_slice());
+        matched(requests, attempts).iter().any(|(at, attempt)| {
+            let near = *at <= until && at.after(SETTLING) >= fault.began;
+            let recorded = attempt
+                .is_some_and(|attempt| attempt.started.after(attempt.duration + COMMIT) <= fault.began);
+            near && (lives || !recorded)
+        })
+    });
+    asked.count().min(evidence.prefetch * gateways)
 }
 
 /// What belongs to no accepted notification.

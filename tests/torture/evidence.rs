@@ -131,3 +131,10 @@ pub async fn progress(data: &Path) -> Result<(usize, usize), sqlx::Error> {
     let ended: i64 = ended.fetch_one(&mut file).await?;
     Ok((usize::try_from(known).unwrap_or(0), usize::try_from(ended).unwrap_or(0)))
 }
+
+/// Whether no message waits in the embedded broker's file.
+pub async fn nothing_waits(data: &Path) -> Result<bool, sqlx::Error> {
+    let mut file = open(&data.join("broker.sqlite")).await?;
+    let waiting: i64 = query_scalar("SELECT count(*) FROM message").fetch_one(&mut file).await?;
+    Ok(waiting == 0)
+}

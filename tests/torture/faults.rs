@@ -7,6 +7,17 @@ use std::time::Duration;
 use paynotify::clock;
 use paynotify::domain::Moment;
 
+/// What a fault does to gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hits {
+    /// Nothing that could excuse a duplicate.
+    Nothing,
+    /// So many gateways are dead at once.
+    Killed(usize),
+    /// So many gateways lose what they have under way, and live: they may go on with it for a moment.
+    CutOff(usize),
+}
+
 /// Something that was broken on purpose.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -15,8 +26,7 @@ pub struct Fault {
     pub began: Moment,
     /// When that which was broken could be used again; `None` while it cannot.
     pub over: Option<Moment>,
-    /// How many gateways lost what they had under way: each of them by at most its prefetch.
-    pub gateways: usize,
+    pub hits: Hits,
     /// Whether it is asked how long it took until deliveries went on.
     pub timed: bool,
 }
@@ -25,6 +35,11 @@ pub struct Fault {
 pub const AFTERMATH: Duration = Duration::from_secs(5);
 
 impl Fault {
+    /// Whether it can be the reason for a repetition in that span of time.
+    pub fn excuses(&self, from: Moment, to: Moment) -> bool {
+        self.hits != Hits::Nothing && self.touches(from, to, AFTERMATH)
+    }
+
     /// Whether the fault, or its aftermath, lies in that span of time.
     pub fn touches(&self, from: Moment, to: Moment, aftermath: Duration) -> bool {
         let end = self.over.map(|over| over.after(aftermath));
@@ -46,9 +61,9 @@ impl Faults {
     }
 
     /// To be called just before something is broken.
-    pub fn begin(&self, what: impl Into<String>, gateways: usize) -> Begun {
+    pub fn begin(&self, what: impl Into<String>, hits: Hits) -> Begun {
         let mut all = self.all();
-        all.push(Fault { what: what.into(), began: clock::now(), over: None, gateways, timed: true });
+        all.push(Fault { what: what.into(), began: clock::now(), over: None, hits, timed: true });
         Begun(all.len() - 1)
     }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use super::plan::{LADDER, PATIENCE};
+use super::plan::{FURTHER, LADDER, PATIENCE};
 use super::rabbit::PREFIX;
 
 /// How many deliveries each gateway has under way at most.
@@ -60,7 +60,8 @@ impl Gateways {
             };
             let text = format!(
                 "data = \"data\"\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
-                 [delivery]\nladder = [{ladder}]\n[broker]\n{broker}"
+                 [delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\n[broker]\n{broker}",
+                FURTHER.as_millis()
             );
             fs::write(folder.join(format!("gateway-{number}.toml")), text).expect("written");
         }

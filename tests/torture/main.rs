@@ -63,6 +63,15 @@ async fn own_node_gateway_kills() {
     short("gateway-kills").await;
 }
 
+/// A gateway that acknowledges before the confirm loses something when it is killed, and the checker says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn own_node_the_checker_catches_a_loss() {
+    let report = scenarios::sabotaged(run(Form::Short)).await;
+    println!("{}", table::markdown(std::slice::from_ref(&report)));
+    assert!(report.lost > 0, "a loss was not seen");
+    assert!(report.unexplained.iter().any(|story| story.contains("LOST")), "a loss has no story");
+}
+
 /// All scenarios in full, or the one that `PAYNOTIFY_TORTURE_SCENARIO` names, and the table. `cargo xtask torture`
 /// runs it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,21 +33,24 @@ pub struct Step {
 /// Clocks are the same, but a moment passes between a process's looking at it and the next step.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// Matches requests, in the order in which they came, with the journal's attempts.
-pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
+/// The moment of each request, in the order in which they came, and the journal's attempt that it was, if any.
+pub fn matched<'a>(requests: &[Request], attempts: &'a [Attempt]) -> Vec<(Moment, Option<&'a Attempt>)> {
     let mut free: Vec<&Attempt> = attempts.iter().collect();
     free.sort_by_key(|attempt| attempt.started);
-    let matched: Vec<(Moment, Option<&Attempt>)> = requests
-        .iter()
-        .map(|request| {
-            let within = |attempt: &&Attempt| {
-                let ended = attempt.started.after(attempt.duration + SLACK);
-                attempt.started <= request.at.after(SLACK) && request.at <= ended
-            };
-            let place = free.iter().rposition(within);
-            (request.at, place.map(|place| free.remove(place)))
-        })
-        .collect();
+    let matching = requests.iter().map(|request| {
+        let within = |attempt: &&Attempt| {
+            let ended = attempt.started.after(attempt.duration + SLACK);
+            attempt.started <= request.at.after(SLACK) && request.at <= ended
+        };
+        let place = free.iter().rposition(within);
+        (request.at, place.map(|place| free.remove(place)))
+    });
+    matching.collect()
+}
+
+/// What the requests of one notification tell when they are held against the journal's attempts.
+pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
+    let matched = matched(requests, attempts);
     let mut course = Course::default();
     for (index, (at, attempt)) in matched.iter().enumerate() {
         let neighbour = matched.get(index + 1).or_else(|| matched.get(index.checked_sub(1)?));

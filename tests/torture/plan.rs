@@ -17,6 +17,8 @@ pub const MOST_ATTEMPTS: u32 = 5;
 pub const MERCHANTS: u32 = 8;
 /// The merchants' `first_byte_timeout`: a merchant that hangs costs so much.
 pub const PATIENCE: Duration = Duration::from_millis(800);
+/// The gateways' `further_message_lag`: longer than an attempt takes, on a busy machine too.
+pub const FURTHER: Duration = Duration::from_secs(4);
 
 /// How a merchant answers one notification, request after request; the last answer is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

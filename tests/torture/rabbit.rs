@@ -98,6 +98,13 @@ impl Line {
         Ok(bodies)
     }
 
+    /// How many messages are ready in a queue.
+    pub async fn ready(&self, queue: &str) -> Result<u32, Trouble> {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declared = self.channel.queue_declare(queue.into(), options, FieldTable::default());
+        Ok(timeout(STEP, declared).await??.message_count())
+    }
+
     async fn declare(&self, queue: &str, more: &[(&str, AMQPValue)]) -> Result<(), Trouble> {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let mut arguments = FieldTable::default();
@@ -152,9 +159,13 @@ pub async fn reachable(urls: &[String]) {
     }
 }
 
-/// How many messages are ready in a queue, unless that cannot be told just now.
-pub async fn ready(line: &Line, queue: &str) -> Result<u32, Trouble> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let declared = line.channel.queue_declare(queue.into(), options, FieldTable::default());
-    Ok(timeout(STEP, declared).await??.message_count())
+/// Whether no message is ready in any queue in which notifications wait.
+pub async fn nothing_waits(urls: &[String]) -> Result<bool, Trouble> {
+    let line = connect(urls).await?;
+    for queue in waiting_queues() {
+        if line.ready(&queue).await? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

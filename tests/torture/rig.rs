@@ -3,7 +3,7 @@
 //! A scenario starts a [`Rig`], breaks things for as long as it likes, and ends with [`Rig::finish`], which lets
 //! everything come to rest, gathers the evidence and has it checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::checker::{self, Evidence, Report};
 use super::evidence;
-use super::faults::Faults;
+use super::faults::{Faults, Hits};
 use super::gateways::{Gateways, PREFETCH};
 use super::merchants;
-use super::plan::Plan;
+use super::plan::{PATIENCE, Plan};
 use super::producer::Producer;
 use super::rabbit::{self, Rabbit};
 use super::record::Record;
@@ -152,7 +152,7 @@ impl Rig {
 
     /// kill -9 of a gateway, and its restart that much later.
     pub async fn kill_and_restart(&mut self, number: usize, after: Duration) {
-        let fault = self.faults.begin(format!("gateway {number} killed"), 1);
+        let fault = self.faults.begin(format!("gateway {number} killed"), Hits::Killed(1));
         self.gateways.kill(number);
         tokio::time::sleep(after).await;
         self.gateways.start(number).await;
@@ -161,7 +161,7 @@ impl Rig {
 
     /// SIGTERM to a gateway, its orderly end, and its restart. That is no excuse for any duplicate.
     pub async fn drain_and_restart(&mut self, number: usize) {
-        let fault = self.faults.begin(format!("gateway {number} drained"), 0);
+        let fault = self.faults.begin(format!("gateway {number} drained"), Hits::Nothing);
         let status = self.gateways.drain(number).await;
         assert!(status.success(), "{}: a drain ended with {status}", self.name);
         self.gateways.start(number).await;
@@ -189,12 +189,14 @@ impl Rig {
         let mut ended = evidence::progress(&data).await.expect("the journal can be read").1;
         let mut quiet = Instant::now();
         let mut seen = self.record.counts();
-        // Longer than any rung, and than an attempt takes: a copy that still lies somewhere has come by then.
-        let rest = Duration::from_millis(3_500);
-        while (ended < seen.0 || quiet.elapsed() < rest) && Instant::now() < deadline {
+        // Longer than an attempt takes: what is in nobody's queue and not settled is at rest by then.
+        let rest = PATIENCE + Duration::from_millis(700);
+        // What has not ended by then, and waits in no queue, either hangs in a gateway or is lost.
+        let patience = |ended, accepted| if ended < accepted { 8 * rest } else { rest };
+        while quiet.elapsed() < patience(ended, seen.0) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let now = self.record.counts();
-            if now != seen {
+            if now != seen || !self.queues_are_empty(&data).await {
                 (seen, quiet) = (now, Instant::now());
             }
             ended = evidence::progress(&data).await.expect("the journal can be read").1;
@@ -224,6 +226,15 @@ impl Rig {
         report.took = self.began.elapsed();
         self.tell_unexplained(&report);
         report
+    }
+
+    /// Whether nothing waits any more. What a gateway has in hand is not seen.
+    async fn queues_are_empty(&self, data: &Path) -> bool {
+        if self.rabbit.is_some() {
+            rabbit::nothing_waits(&self.urls()).await.unwrap_or(false)
+        } else {
+            evidence::nothing_waits(data).await.unwrap_or(false)
+        }
     }
 
     fn tell_unexplained(&self, report: &Report) {

@@ -27,6 +27,8 @@ mod nodes;
 mod publisher;
 mod receipt;
 mod rungs;
+#[cfg(debug_assertions)]
+mod sabotage;
 mod settings;
 mod state;
 mod supervisor;
@@ -67,6 +69,8 @@ impl AmqpBroker {
     /// A setting is wrong.
     pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
         let uris = settings.check()?;
+        #[cfg(debug_assertions)]
+        sabotage::acknowledges_before_the_confirm();
         let (sender, taken) = mpsc::channel(READ_AHEAD);
         let shared = Arc::new(Shared::new(settings, uris, sender));
         let (runs, running) = watch::channel(());

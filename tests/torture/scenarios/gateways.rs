@@ -20,6 +20,19 @@ pub async fn kills(run: Run) -> Report {
     rig.finish().await
 }
 
+/// The same with a gateway that acknowledges before the confirm, and so loses what it is killed in between.
+pub async fn sabotaged(run: Run) -> Report {
+    let sabotage = [("PAYNOTIFY_SABOTAGE", "ack-before-confirm")];
+    let mut rig = Rig::start_with(run, alone("sabotaged"), &sabotage).await;
+    for _ in 0..3 {
+        rig.flows().await;
+        rig.kill_and_restart(0, Duration::ZERO).await;
+    }
+    rig.gateways.environment.clear();
+    rig.kill_and_restart(0, Duration::ZERO).await;
+    rig.finish().await
+}
+
 fn alone(name: &'static str) -> Layout {
     Layout { name, rabbit: Some(Rabbit::one()), gateways: 1, rate: 60.0, data: None }
 }

@@ -4,6 +4,8 @@ mod gateways;
 
 use std::pin::Pin;
 
+pub use gateways::sabotaged;
+
 use super::checker::Report;
 use super::rig::Run;
 
