@@ -68,6 +68,35 @@ pub struct Report {
     pub took: Duration,
 }
 
+impl Report {
+    /// Takes another's figures in.
+    pub fn add(&mut self, other: Report) {
+        let Report { scenario: _, unexplained, recoveries, took, .. } = &other;
+        self.unexplained.extend(unexplained.iter().cloned());
+        self.recoveries.extend(recoveries);
+        self.recoveries.sort();
+        self.took += *took;
+        self.unanswered += other.unanswered;
+        for (sum, more) in [
+            (&mut self.faults, other.faults),
+            (&mut self.accepted, other.accepted),
+            (&mut self.confirmed, other.confirmed),
+            (&mut self.exhausted, other.exhausted),
+            (&mut self.stopped, other.stopped),
+            (&mut self.waiting, other.waiting),
+            (&mut self.destroyed, other.destroyed),
+            (&mut self.lost, other.lost),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.bound, other.bound),
+            (&mut self.second_events, other.second_events),
+            (&mut self.early, other.early),
+            (&mut self.late, other.late),
+        ] {
+            *sum += more;
+        }
+    }
+}
+
 /// What became of one notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -309,8 +338,8 @@ fn bound(evidence: &Evidence) -> usize {
 
 /// How many notifications were in flight at a fault: see the module.
 fn in_flight(evidence: &Evidence, fault: &Fault) -> usize {
-    /// Between the end of an attempt and its commit to the journal.
-    const COMMIT: Duration = Duration::from_millis(250);
+    /// Between the end of an attempt and its settling, of which the journal's commit is the longest part.
+    const COMMIT: Duration = Duration::from_millis(100);
     let (gateways, lives) = match fault.hits {
         Hits::Nothing => return 0,
         Hits::Killed(gateways) => (gateways, false),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
@@ -96,6 +96,16 @@ impl Line {
             bodies.push(message.data.clone());
         }
         Ok(bodies)
+    }
+
+    /// As an operator would: deletes a queue and what is in it.
+    pub async fn delete_queue(&self, queue: &str) -> Result<u32, Trouble> {
+        Ok(self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?)
+    }
+
+    /// Deletes an exchange and all its bindings.
+    pub async fn delete_exchange(&self, exchange: &str) -> Result<(), Trouble> {
+        Ok(self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await?)
     }
 
     /// How many messages are ready in a queue.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
+use xtask::rabbitmq::Node;
 
 use super::checker::{self, Evidence, Report};
 use super::evidence;
@@ -159,6 +160,17 @@ impl Rig {
         self.faults.over(fault);
     }
 
+    /// The same with two at once.
+    pub async fn kill_two_and_restart(&mut self, one: usize, other: usize, after: Duration) {
+        let fault = self.faults.begin(format!("gateways {one} and {other} killed"), Hits::Killed(2));
+        self.gateways.kill(one);
+        self.gateways.kill(other);
+        tokio::time::sleep(after).await;
+        self.gateways.start(one).await;
+        self.gateways.start(other).await;
+        self.faults.over(fault);
+    }
+
     /// SIGTERM to a gateway, its orderly end, and its restart. That is no excuse for any duplicate.
     pub async fn drain_and_restart(&mut self, number: usize) {
         let fault = self.faults.begin(format!("gateway {number} drained"), Hits::Nothing);
@@ -166,6 +178,17 @@ impl Rig {
         assert!(status.success(), "{}: a drain ended with {status}", self.name);
         self.gateways.start(number).await;
         self.faults.over(fault);
+    }
+
+    /// Does something to a node of RabbitMQ's that takes its time.
+    pub fn with_node<T>(&mut self, index: usize, work: impl FnOnce(&mut Node) -> T) -> T {
+        let rabbit = self.rabbit.as_mut().expect("a scenario with RabbitMQ");
+        tokio::task::block_in_place(|| work(&mut rabbit.nodes[index]))
+    }
+
+    /// `rabbitmqctl` on the first node.
+    pub fn ctl(&mut self, arguments: &[&str]) -> String {
+        self.with_node(0, |node| node.ctl(arguments).expect("rabbitmqctl"))
     }
 
     /// Waits until RabbitMQ is reachable by the harness's own measure.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::checker::Report;
 
-const HEADINGS: [&str; 14] = [
+const HEADINGS: [&str; 15] = [
     "scenario",
     "faults",
     "accepted",
@@ -14,6 +14,7 @@ const HEADINGS: [&str; 14] = [
     "exhausted",
     "stopped",
     "waiting",
+    "destroyed",
     "lost",
     "duplicates (bound)",
     "second events",
@@ -23,7 +24,7 @@ const HEADINGS: [&str; 14] = [
     "took",
 ];
 
-fn cells(report: &Report) -> [String; 14] {
+fn cells(report: &Report) -> [String; 15] {
     let number = |number: usize| number.to_string();
     let recovery = match (middle(&report.recoveries), report.recoveries.last()) {
         (Some(middle), Some(most)) => format!("{:.2} s / {:.2} s", middle.as_secs_f64(), most.as_secs_f64()),
@@ -37,6 +38,7 @@ fn cells(report: &Report) -> [String; 14] {
         number(report.exhausted),
         number(report.stopped),
         number(report.waiting),
+        number(report.destroyed),
         number(report.lost),
         format!("{} ({})", report.duplicates, report.bound),
         number(report.second_events),
@@ -53,7 +55,7 @@ fn middle(sorted: &[Duration]) -> Option<Duration> {
 
 /// The table as Markdown, which people can read as it is.
 pub fn markdown(reports: &[Report]) -> String {
-    let rows: Vec<[String; 14]> =
+    let rows: Vec<[String; 15]> =
         std::iter::once(HEADINGS.map(str::to_owned)).chain(reports.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
@@ -96,7 +98,8 @@ pub fn document(reports: &[Report], seed: u64, command: &str, rabbitmq: &str) ->
 
 const LEGEND: &str = "\
 - **accepted**: the producer has a publisher confirm or a 202; one published or posted twice under one id counts once.\n\
-- **lost**: accepted, not ended and in no queue. **waiting**: still in a queue when the scenario's time was over.\n\
+- **lost**: accepted, not ended and in no queue. **waiting**: still in a queue when the scenario's time was over.\n  \
+  **destroyed**: lay in a queue that the scenario deleted, as an operator could.\n\
 - **duplicates**: requests at merchants beyond the attempts that are booked. Each must have a fault between it and its\n  \
   repetition, and all of them may be no more than the *bound*: what was in flight at the faults.\n\
 - **early**: before the rung's delay had passed. **late**: more than a second after it without a fault near.\n\
