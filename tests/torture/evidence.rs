@@ -62,22 +62,36 @@ impl Holdings {
     }
 }
 
-/// Empties the queues. The gateways must have ended, and the broker must be at peace.
+/// Empties the queues. The gateways must have ended, and the broker must be at peace; that it answers slowly at times is
+/// borne with.
 pub async fn of_rabbit(urls: &[String]) -> Result<Holdings, Trouble> {
     let mut holdings = Holdings::default();
-    let line = rabbit::connect(urls).await?;
-    for body in line.drain(&rabbit::events_queue()).await? {
+    for body in emptied(urls, &rabbit::events_queue()).await? {
         holdings.event(&body);
     }
     for queue in rabbit::waiting_queues() {
-        for body in line.drain(&queue).await? {
+        for body in emptied(urls, &queue).await? {
             holdings.waits(&queue, &body);
         }
     }
-    for body in line.drain(&format!("{PREFIX}.poison")).await? {
+    for body in emptied(urls, &format!("{PREFIX}.poison")).await? {
         holdings.poison.push(String::from_utf8_lossy(&body).into_owned());
     }
     Ok(holdings)
+}
+
+async fn emptied(urls: &[String], queue: &str) -> Result<Vec<Vec<u8>>, Trouble> {
+    const TRIES: usize = 5;
+    let mut bodies = Vec::new();
+    for left in (0..TRIES).rev() {
+        let tried = async { rabbit::connect(urls).await?.drain(queue, &mut bodies).await };
+        match tried.await {
+            Ok(()) => break,
+            Err(error) if left == 0 => return Err(format!("{queue}: {error}").into()),
+            Err(error) => println!("{queue} is not emptied yet: {error}"),
+        }
+    }
+    Ok(bodies)
 }
 
 /// Looks into the embedded broker's file.

@@ -85,9 +85,8 @@ impl Line {
         }
     }
 
-    /// Takes everything out of a queue: bodies, in order. A queue that is not there is empty.
-    pub async fn drain(&self, queue: &str) -> Result<Vec<Vec<u8>>, Trouble> {
-        let mut bodies = Vec::new();
+    /// Takes everything out of a queue, in order, and adds it to what is there.
+    pub async fn drain(&self, queue: &str, bodies: &mut Vec<Vec<u8>>) -> Result<(), Trouble> {
         let options = BasicGetOptions { no_ack: false };
         while let Some(message) = timeout(STEP, self.channel.basic_get(queue.into(), options)).await?? {
             if !message.ack(BasicAckOptions::default()).await? {
@@ -95,7 +94,7 @@ impl Line {
             }
             bodies.push(message.data.clone());
         }
-        Ok(bodies)
+        Ok(())
     }
 
     /// As an operator would: deletes a queue and what is in it.
