@@ -188,7 +188,7 @@ impl Rig {
 
     /// `rabbitmqctl` on the first node.
     pub fn ctl(&mut self, arguments: &[&str]) -> String {
-        self.with_node(0, |node| node.ctl(arguments).expect("rabbitmqctl"))
+        self.with_node(0, |node| node.ctl(arguments).unwrap_or_else(|error| panic!("{error:#}")))
     }
 
     /// Waits until RabbitMQ is reachable by the harness's own measure.
@@ -232,7 +232,13 @@ impl Rig {
         }
         self.progress.abort();
         let holdings = if self.rabbit.is_some() {
-            evidence::of_rabbit(&self.urls()).await.expect("the queues can be read")
+            match evidence::of_rabbit(&self.urls()).await {
+                Ok(holdings) => holdings,
+                Err(error) => {
+                    let queues = self.ctl(&["list_queues", "name", "state", "messages", "leader", "online"]);
+                    panic!("the queues cannot be read: {error}; {queues}")
+                }
+            }
         } else {
             evidence::of_file(&data).await.expect("the file can be read")
         };
