@@ -78,7 +78,8 @@ fn tear_a_page(file: &Path, log: &[u8], random: &mut StdRng) {
     let frames = log[HEADER..].chunks_exact(FRAME).take_while(|frame| frame[8..16] == *salts);
     let frames: Vec<&[u8]> = frames.collect();
     let committed = frames.iter().rposition(|frame| number(&frame[4..]) != 0).map_or(0, |last| last + 1);
-    let pages: Vec<u32> = frames[..committed].iter().map(|frame| number(frame)).filter(|page| *page > 1).collect();
+    let pages: Vec<u32> =
+        frames[..committed].iter().map(|frame| number(frame)).filter(|page| *page > 1).collect();
     if pages.is_empty() {
         return;
     }

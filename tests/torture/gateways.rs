@@ -31,12 +31,7 @@ pub struct Gateways {
 impl Gateways {
     /// Writes the files of so many gateways. `broker` has the lines of `[broker.amqp]`, the n-th for gateway n,
     /// counted round; with none it is one gateway on its embedded broker.
-    pub fn new(
-        folder: &Path,
-        broker: &[String],
-        count: usize,
-        merchants: &[(String, String)],
-    ) -> Self {
+    pub fn new(folder: &Path, broker: &[String], count: usize, merchants: &[(String, String)]) -> Self {
         for name in ["plugins", "merchants", "data"] {
             fs::create_dir_all(folder.join(name)).expect(name);
         }
@@ -112,7 +107,8 @@ impl Gateways {
         loop {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            if let Some(address) = lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next() {
+            if let Some(address) = lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next()
+            {
                 self.processes[number] = child.take();
                 self.set_address(number, Some(address));
                 return Ok(());
@@ -170,7 +166,9 @@ impl Gateways {
         for log in logs {
             let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let text = fs::read_to_string(&log).unwrap_or_default();
-            lines.extend(text.lines().filter(|line| line.contains(word)).map(|line| format!("{name}: {line}")));
+            lines.extend(
+                text.lines().filter(|line| line.contains(word)).map(|line| format!("{name}: {line}")),
+            );
         }
         lines
     }

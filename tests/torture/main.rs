@@ -20,6 +20,7 @@ mod producer;
 mod rabbit;
 mod record;
 mod recovery;
+mod report;
 mod rig;
 mod scenarios;
 #[path = "../support/mod.rs"]
@@ -53,9 +54,14 @@ async fn short(name: &str) {
     let run = run(Form::Short);
     let report = (scenario.play)(run).await;
     println!("{}", table::markdown(std::slice::from_ref(&report)));
-    let repeat = format!("PAYNOTIFY_TORTURE_SEED={} cargo nextest run --workspace --test torture {name}", run.seed);
+    let repeat =
+        format!("PAYNOTIFY_TORTURE_SEED={} cargo nextest run --workspace --test torture {name}", run.seed);
     assert_eq!(report.lost, 0, "lost; to repeat it: {repeat}");
-    assert!(report.unexplained.is_empty(), "{} unexplained; to repeat it: {repeat}", report.unexplained.len());
+    assert!(
+        report.unexplained.is_empty(),
+        "{} unexplained; to repeat it: {repeat}",
+        report.unexplained.len()
+    );
     let left_out = report.scenario.ends_with("(left out)");
     assert!(left_out || report.accepted > 100, "hardly anything was sent");
 }
@@ -105,7 +111,13 @@ async fn long_form() {
     let run = run(Form::Long);
     let mut reports = Vec::new();
     for scenario in chosen {
-        let report = (scenario.play)(run).await;
+        // One that fails halfway must not hide what the others find.
+        let played = tokio::spawn((scenario.play)(run)).await;
+        let report = played.unwrap_or_else(|failure| report::Report {
+            scenario: scenario.name.to_owned(),
+            unexplained: vec![format!("it could not be played to its end: {failure}")],
+            ..report::Report::default()
+        });
         println!("{}", table::markdown(std::slice::from_ref(&report)));
         reports.push(report);
     }
@@ -124,9 +136,14 @@ async fn long_form() {
         .filter(|report| report.lost > 0 || !report.unexplained.is_empty())
         .map(|report| report.scenario.as_str())
         .collect();
-    assert!(wrong.is_empty(), "seed {}: to repeat it: {}", run.seed, wrong
-        .iter()
-        .map(|name| format!("cargo xtask torture --seed {} --scenario {name}", run.seed))
-        .collect::<Vec<_>>()
-        .join(" ; "));
+    assert!(
+        wrong.is_empty(),
+        "seed {}: to repeat it: {}",
+        run.seed,
+        wrong
+            .iter()
+            .map(|name| format!("cargo xtask torture --seed {} --scenario {name}", run.seed))
+            .collect::<Vec<_>>()
+            .join(" ; ")
+    );
 }

@@ -13,10 +13,20 @@ use super::record::Request;
 /// How the requests of one notification went.
 #[derive(Debug, Default)]
 pub struct Course {
-    /// Requests that are one too many: when it came, and when its repetition (or what it repeated) did.
-    pub repeated: Vec<(Moment, Moment)>,
+    /// Requests that are one too many.
+    pub repeated: Vec<Repeated>,
     /// Every step up the ladder that can be told.
     pub steps: Vec<Step>,
+}
+
+/// A request that is one too many.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeated {
+    pub first: Moment,
+    pub second: Moment,
+    /// The second began while the first was still under way: two messages of one notification, taken up by two gateways
+    /// at once, before either could know of the other.
+    pub at_once: bool,
 }
 
 /// From one attempt to the next.
@@ -58,7 +68,8 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
             None => {
                 // Alone, it is the one attempt of a notification that has got no further.
                 if let Some((other, _)) = neighbour {
-                    course.repeated.push(((*at).min(*other), (*at).max(*other)));
+                    let (first, second) = ((*at).min(*other), (*at).max(*other));
+                    course.repeated.push(Repeated { first, second, at_once: false });
                 }
             }
             Some(attempt) => {
@@ -68,7 +79,14 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
                     .map(|(other, _)| *other)
                     .next();
                 if let Some(twin) = twin {
-                    course.repeated.push((twin, *at));
+                    let overlaps = |other: &&Attempt| {
+                        let until = other.started.after(other.duration);
+                        other.number == attempt.number
+                            && other.started < attempt.started
+                            && attempt.started < until
+                    };
+                    let at_once = attempts.iter().any(|other| overlaps(&other));
+                    course.repeated.push(Repeated { first: twin, second: *at, at_once });
                 } else {
                     course.steps.extend(step(&matched[..index], *at, attempt));
                 }
@@ -118,8 +136,10 @@ mod tests {
     #[test]
     fn an_unrecorded_request_and_a_second_one_for_a_number_are_repetitions() {
         let unrecorded = course(&[request(500), request(1_005)], &[attempt(1, 1_000)]);
-        assert_eq!(unrecorded.repeated, [(at(500), at(1_005))]);
+        assert_eq!(unrecorded.repeated, [Repeated { first: at(500), second: at(1_005), at_once: false }]);
         let twice = course(&[request(1_005), request(2_005)], &[attempt(1, 1_000), attempt(1, 2_000)]);
-        assert_eq!(twice.repeated, [(at(1_005), at(2_005))]);
+        assert_eq!(twice.repeated, [Repeated { first: at(1_005), second: at(2_005), at_once: false }]);
+        let at_once = course(&[request(1_005), request(1_007)], &[attempt(1, 1_000), attempt(1, 1_004)]);
+        assert!(at_once.repeated[0].at_once);
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use xtask::rabbitmq::Node;
 
-use super::checker::{self, Evidence, Report};
+use super::checker::{self, Evidence};
 use super::evidence;
 use super::faults::{Faults, Hits};
 use super::gateways::{Gateways, PREFETCH};
@@ -19,6 +19,7 @@ use super::plan::{PATIENCE, Plan};
 use super::producer::Producer;
 use super::rabbit::{self, Rabbit};
 use super::record::Record;
+use super::report::Report;
 use super::support::merchant::StubMerchant;
 
 /// How long a scenario goes on.
@@ -248,6 +249,7 @@ impl Rig {
             holdings,
             faults: self.faults.so_far(),
             prefetch: PREFETCH,
+            gateways: self.gateways.count(),
             destroyed: std::mem::take(&mut self.destroyed),
         };
         let mut report = checker::check(&evidence);

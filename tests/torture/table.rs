@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use super::checker::Report;
+use super::report::Report;
 
-const HEADINGS: [&str; 15] = [
+const HEADINGS: [&str; 16] = [
     "scenario",
     "faults",
     "accepted",
@@ -17,6 +17,7 @@ const HEADINGS: [&str; 15] = [
     "destroyed",
     "lost",
     "duplicates (bound)",
+    "at once",
     "second events",
     "early / late",
     "unexplained",
@@ -24,7 +25,7 @@ const HEADINGS: [&str; 15] = [
     "took",
 ];
 
-fn cells(report: &Report) -> [String; 15] {
+fn cells(report: &Report) -> [String; 16] {
     let number = |number: usize| number.to_string();
     let recovery = match (middle(&report.recoveries), report.recoveries.last()) {
         (Some(middle), Some(most)) => format!("{:.2} s / {:.2} s", middle.as_secs_f64(), most.as_secs_f64()),
@@ -41,6 +42,7 @@ fn cells(report: &Report) -> [String; 15] {
         number(report.destroyed),
         number(report.lost),
         format!("{} ({})", report.duplicates, report.bound),
+        number(report.at_once),
         number(report.second_events),
         format!("{} / {}", report.early, report.late),
         number(report.unexplained.len()),
@@ -55,7 +57,7 @@ fn middle(sorted: &[Duration]) -> Option<Duration> {
 
 /// The table as Markdown, which people can read as it is.
 pub fn markdown(reports: &[Report]) -> String {
-    let rows: Vec<[String; 15]> =
+    let rows: Vec<[String; 16]> =
         std::iter::once(HEADINGS.map(str::to_owned)).chain(reports.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
@@ -102,6 +104,8 @@ const LEGEND: &str = "\
   **destroyed**: lay in a queue that the scenario deleted, as an operator could.\n\
 - **duplicates**: requests at merchants beyond the attempts that are booked. Each must have a fault between it and its\n  \
   repetition, and all of them may be no more than the *bound*: what was in flight at the faults.\n\
+- **at once**: a notification that was sent twice within one attempt's time, and taken up by two gateways at once:\n  \
+  neither could know of the other's attempt.\n\
 - **early**: before the rung's delay had passed. **late**: more than a second after it without a fault near.\n\
 - **unexplained**: whatever merchants, journal, outcome events and queues do not agree about.\n\
 - **recovery**: from the moment that a plain connection can publish with a confirm again (or the gateway's process\n  \

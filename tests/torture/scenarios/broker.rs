@@ -5,10 +5,10 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::checker::Report;
 use crate::faults::Hits;
 use crate::plan::chance;
 use crate::rabbit::{PREFIX, Rabbit};
+use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 /// RabbitMQ 3.10 keeps the registration of a new quorum queue in memory for a while. A node that is killed within it comes
@@ -78,7 +78,9 @@ pub async fn block(rig: &mut Rig, random: &mut StdRng, alarm: Alarm, restarts: b
     let what = format!("{alarm:?} alarm{}", if restarts { " and restart" } else { "" });
     let fault = rig.faults.begin(what, Hits::CutOff(rig.gateways.count()));
     let (on, off) = match alarm {
-        Alarm::Memory => (["set_vm_memory_high_watermark", "0.0000001"], ["set_vm_memory_high_watermark", "0.4"]),
+        Alarm::Memory => {
+            (["set_vm_memory_high_watermark", "0.0000001"], ["set_vm_memory_high_watermark", "0.4"])
+        }
         Alarm::Disk => (["set_disk_free_limit", "1000000GB"], ["set_disk_free_limit", "50MB"]),
     };
     rig.ctl(&on);

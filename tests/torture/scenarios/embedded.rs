@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::checker::Report;
 use crate::disk::{self, SmallDisk};
 use crate::faults::Hits;
 use crate::plan::chance;
+use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 use super::broker::pause;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::checker::Report;
 use crate::plan::chance;
 use crate::rabbit::Rabbit;
+use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 /// One gateway, killed with -9 at random moments.

@@ -1,18 +1,17 @@
 //! Everything at random, for as long as wanted: rounds of about two minutes, each with a rig of its own, so that each is
-//! checked for itself and no record grows without bound. Each round's seed follows from the run's.
+//! checked for itself and no record grows without bound. No queues are deleted, because that destroys messages. Each round's seed follows from the run's.
 
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-use crate::checker::Report;
-use crate::plan::{LADDER, chance};
+use crate::plan::chance;
 use crate::rabbit::Rabbit;
+use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 use super::broker::{self, Alarm, pause};
 use super::gateways::kill_at_random;
-use super::queues::{self, Deleted};
 
 /// How long a round breaks things; what follows is its rest.
 const ROUND: Duration = Duration::from_secs(100);
@@ -48,10 +47,7 @@ async fn with_rabbit(run: Run) -> Report {
             77..84 => broker::close_connections(&mut rig).await,
             84..90 => broker::close_channels_for_cause(&mut rig).await,
             90..96 => broker::kill_channels(&mut rig).await,
-            _ => {
-                let rung = LADDER[random.random_range(0..LADDER.len())];
-                queues::delete(&mut rig, Deleted::Rung(rung)).await;
-            }
+            _ => broker::block(&mut rig, &mut random, Alarm::Memory, true).await,
         }
         pause(&mut random, 200..3_000).await;
     }

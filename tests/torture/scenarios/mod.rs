@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 pub use gateways::sabotaged;
 
-use super::checker::Report;
+use super::report::Report;
 use super::rig::Run;
 
 /// A scenario at work.

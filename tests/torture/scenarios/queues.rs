@@ -1,19 +1,16 @@
 //! Queues that an operator deletes.
 //!
-//! What lies in a deleted queue is gone by the operator's deed, and no gateway can bring it back. So it is counted apart:
-//! when a queue is deleted, all notifications are noted that may lie in it by what the journal says; one of those that
-//! is missing at the end counts as destroyed, any other as lost. What is asked of the gateway is that it goes on by
-//! itself, with the queue declared again.
+//! What lies in a deleted queue, and what a gateway has taken out of it and not settled yet, is gone by the operator's
+//! deed. So it is counted apart: when a queue is deleted, everything that was sent and has not ended by then is noted,
+//! because any of it may be there (what waits for long may spend a part of the wait on a short rung). One of those that
+//! is missing at the end counts as destroyed, any other as lost. What is asked of the gateways is that they go on by
+//! themselves, with the queue declared again.
 
-use paynotify::clock;
-use paynotify::domain::Moment;
-use std::time::Duration;
-
-use crate::checker::Report;
 use crate::evidence;
 use crate::faults::Hits;
 use crate::plan::{LADDER, chance};
 use crate::rabbit::{self, PREFIX, Rabbit};
+use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 use super::broker::pause;
@@ -50,31 +47,18 @@ pub async fn delete(rig: &mut Rig, deleted: Deleted) {
         Deleted::Rung(rung) => format!("{PREFIX}.rung.{rung}"),
     };
     let fault = rig.faults.begin(format!("{queue} deleted"), Hits::CutOff(rig.gateways.count()));
-    let before = clock::now();
     let line = rabbit::connect(&rig.urls()).await.expect("RabbitMQ is there");
     line.delete_queue(&queue).await.expect("deleted");
-    let candidates = may_have_been_in(rig, deleted, before).await;
+    let candidates = may_have_been_there(rig).await;
     rig.destroyed.extend(candidates);
     // Anybody can publish again once the gateway has declared it anew.
     rig.reachable().await;
     rig.faults.over(fault);
 }
 
-/// Everything that had not ended, and was on that rung, or due: see the module.
-async fn may_have_been_in(rig: &Rig, deleted: Deleted, at: Moment) -> Vec<String> {
-    const BLUR: Duration = Duration::from_millis(500);
+/// Everything that has been sent and has not ended: see the module.
+async fn may_have_been_there(rig: &Rig) -> Vec<String> {
     let stories = evidence::journal(&rig.folder.join("data")).await.expect("the journal can be read");
-    let sent = rig.record.so_far().sent;
-    let may_have_been = |id: &String| {
-        let state = stories.get(id).map(|story| &story.state);
-        let due = state.and_then(|state| serde_json::from_value::<Moment>(state["due"].clone()).ok());
-        match (deleted, due) {
-            (_, _) if state.is_some_and(|state| state["state"] == "ended") => false,
-            (Deleted::Work, Some(due)) => due <= at.after(BLUR),
-            (Deleted::Work, None) => true,
-            (Deleted::Rung(rung), Some(due)) => due <= at.after(BLUR + Duration::from_millis(rung)),
-            (Deleted::Rung(_), None) => true,
-        }
-    };
-    sent.into_iter().filter(may_have_been).collect()
+    let has_ended = |id: &String| stories.get(id).is_some_and(|story| story.state["state"] == "ended");
+    rig.record.so_far().sent.into_iter().filter(|id| !has_ended(id)).collect()
 }
