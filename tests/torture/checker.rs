@@ -214,8 +214,13 @@ impl<'a> Case<'a> {
         let unheard = !heard || self.interrupted() > 0;
         must(fate != Fate::Exhausted || unheard, "exhausted, but the merchant has confirmed");
         let meaning = plan::meaning(self.id);
-        let never = meaning.is_some_and(|meaning| meaning.script == Script::Never);
-        let by_script = (fate == Fate::Exhausted) == never || self.interrupted() > 0;
+        let by_script = match meaning.map(|meaning| meaning.script) {
+            Some(Script::Never) => fate == Fate::Exhausted,
+            Some(Script::Stop) => fate == Fate::Stopped,
+            Some(Script::Refuse(_) | Script::Hang(_) | Script::Reset(_)) => fate == Fate::Confirmed,
+            None => false,
+        };
+        let by_script = by_script || self.interrupted() > 0;
         must(!ended || by_script, "it did not end as the merchant's script has it");
         let attempts = self.events.first().map(|event| event.attempts);
         must(fate != Fate::Exhausted || attempts == Some(MOST_ATTEMPTS), "exhausted too early");

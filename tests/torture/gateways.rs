@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use super::merchants::{Address, stopping_plugin};
 use super::plan::{FURTHER, LADDER, PATIENCE};
 use super::rabbit::PREFIX;
 
@@ -31,17 +32,18 @@ pub struct Gateways {
 impl Gateways {
     /// Writes the files of so many gateways. `broker` has the lines of `[broker.amqp]`, the n-th for gateway n,
     /// counted round; with none it is one gateway on its embedded broker.
-    pub fn new(folder: &Path, broker: &[String], count: usize, merchants: &[(String, String)]) -> Self {
+    pub fn new(folder: &Path, broker: &[String], count: usize, merchants: &[Address]) -> Self {
         for name in ["plugins", "merchants", "data"] {
             fs::create_dir_all(folder.join(name)).expect(name);
         }
         let plain = xtask::guests::built("plain").expect("the plugin is built");
         fs::copy(plain, folder.join("plugins/plain.wasm")).expect("copied");
         let ladder = LADDER.map(|delay| format!("\"{delay}ms\"")).join(", ");
-        for (name, url) in merchants {
+        fs::write(folder.join("plugins/guest.wasm"), stopping_plugin()).expect("written");
+        for Address { name, url, plugin } in merchants {
             // The bound is out of the way: what a merchant's flood does to others is another suite's business.
             let text = format!(
-                "url = \"{url}\"\nplugin = \"plain\"\nin_flight = 512\nfirst_byte_timeout = \"{}ms\"\n",
+                "url = \"{url}\"\nplugin = \"{plugin}\"\nin_flight = 512\nfirst_byte_timeout = \"{}ms\"\n",
                 PATIENCE.as_millis()
             );
             fs::write(folder.join(format!("merchants/{name}.toml")), text).expect("written");

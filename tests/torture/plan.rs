@@ -13,8 +13,10 @@ use rand::{RngExt, SeedableRng};
 pub const LADDER: [u64; 4] = [300, 600, 1_000, 2_000];
 /// Attempts that one makes who never confirms.
 pub const MOST_ATTEMPTS: u32 = 5;
-/// How many merchants there are, `m0` to `m7`.
+/// How many merchants there are with the plugin `plain`, `m0` to `m7`.
 pub const MERCHANTS: u32 = 8;
+/// The merchant whose plugin takes any reply for the wish to hear no more: `m8`.
+pub const STOPPER: u32 = MERCHANTS;
 /// The merchants' `first_byte_timeout`: a merchant that hangs costs so much.
 pub const PATIENCE: Duration = Duration::from_millis(800);
 /// The gateways' `further_message_lag`: longer than an attempt takes, on a busy machine too.
@@ -27,6 +29,8 @@ pub enum Script {
     Refuse(u32),
     /// Never confirms: it ends exhausted.
     Never,
+    /// Wants to hear no more: it ends stopped.
+    Stop,
     /// Does not answer so often, then confirms.
     Hang(u32),
     /// Resets the connection so often, then confirms.
@@ -38,6 +42,7 @@ impl Script {
         match self {
             Self::Refuse(times) => format!("refuse{times}"),
             Self::Never => "never0".to_owned(),
+            Self::Stop => "stop0".to_owned(),
             Self::Hang(times) => format!("hang{times}"),
             Self::Reset(times) => format!("reset{times}"),
         }
@@ -49,6 +54,7 @@ impl Script {
         match word {
             "refuse" => Some(Self::Refuse(times)),
             "never" => Some(Self::Never),
+            "stop" => Some(Self::Stop),
             "hang" => Some(Self::Hang(times)),
             "reset" => Some(Self::Reset(times)),
             _ => None,
@@ -101,7 +107,8 @@ impl Plan {
         match self.random.random_range(0..100) {
             0..40 => Script::Refuse(0),
             40..75 => Script::Refuse(times),
-            75..90 => Script::Never,
+            75..86 => Script::Never,
+            86..90 => Script::Stop,
             90..95 => Script::Hang(times.min(2)),
             _ => Script::Reset(times.min(2)),
         }
@@ -114,7 +121,7 @@ impl Iterator for Plan {
     fn next(&mut self) -> Option<Planned> {
         self.at += Duration::from_secs_f64(self.random.random_range(0.0..2.0) / self.rate);
         let (way, script) = (self.way(), self.script());
-        let merchant = self.random.random_range(0..MERCHANTS);
+        let merchant = if script == Script::Stop { STOPPER } else { self.random.random_range(0..MERCHANTS) };
         let again = self.random.random_bool(0.06).then(|| {
             // Sometimes at once, sometimes when the first has long ended.
             let after = Duration::from_millis(self.random.random_range(0..6_000));
