@@ -155,7 +155,7 @@ pub fn meaning(id: &str) -> Option<Meaning> {
 
 /// A source of chance for a scenario's faults, apart from the one of the notifications.
 pub fn chance(seed: u64) -> StdRng {
-    StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed_0f_fa17)
+    StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed_0ffa_0017)
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
@@ -81,20 +82,41 @@ impl Line {
         };
         match timeout(STEP, confirm).await?? {
             Confirmation::Ack(None) => Ok(()),
-            other => Err(format!("not taken: {other:?}").into()),
+            other @ (Confirmation::Ack(_) | Confirmation::Nack(_) | Confirmation::NotRequested) => {
+                Err(format!("not taken: {other:?}").into())
+            }
         }
     }
 
-    /// Takes everything out of a queue, in order, and adds it to what is there.
-    pub async fn drain(&self, queue: &str, bodies: &mut Vec<Vec<u8>>) -> Result<(), Trouble> {
-        let options = BasicGetOptions { no_ack: false };
-        while let Some(message) = timeout(STEP, self.channel.basic_get(queue.into(), options)).await?? {
-            if !message.ack(BasicAckOptions::default()).await? {
-                return Err("not acknowledged".into());
-            }
-            bodies.push(message.data.clone());
+    /// Takes everything out of a queue: the bodies, in order. All of it or, with an error, nothing.
+    pub async fn drain(&self, queue: &str) -> Result<Vec<Vec<u8>>, Trouble> {
+        /// Nothing more comes when nothing has come for so long.
+        const SILENCE: Duration = Duration::from_millis(700);
+        if self.ready(queue).await? == 0 {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let mut bodies = Vec::new();
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consume = self.channel.basic_consume(queue.into(), "".into(), options, none);
+        let mut consumer = timeout(STEP, consume).await??;
+        let mut last = None;
+        // Without a bound on what is sent ahead: there are some ten thousand at most.
+        while let Ok(Some(message)) = timeout(SILENCE, consumer.next()).await {
+            let message = message?;
+            bodies.push(message.data.clone());
+            last = Some(message);
+        }
+        if let Some(last) = last
+            && !last.ack(BasicAckOptions { multiple: true }).await?
+        {
+            return Err("not acknowledged".into());
+        }
+        timeout(STEP, self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await??;
+        match self.ready(queue).await? {
+            0 => Ok(bodies),
+            // Taken and acknowledged: it cannot be had again, so this is no error but a reason to stop.
+            left => panic!("{queue} still has {left} messages"),
+        }
     }
 
     /// As an operator would: deletes a queue and what is in it.
