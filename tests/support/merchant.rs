@@ -135,6 +135,8 @@ struct Ledger {
     received: watch::Sender<Vec<Received>>,
     script: Mutex<Box<dyn Script>>,
     connections: AtomicUsize,
+    /// Whether requests are remembered.
+    remembers: bool,
 }
 
 impl StubMerchant {
@@ -143,14 +145,24 @@ impl StubMerchant {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
     }
 
+    /// The same, but it remembers nothing: for a script that keeps a record of its own of very many requests.
+    pub async fn start_forgetful(script: impl Script) -> Self {
+        Self::open(SocketAddr::from(([127, 0, 0, 1], 0)), script, false).await
+    }
+
     /// Starts at a given address: for a merchant that was away and comes back.
     pub async fn start_at(address: SocketAddr, script: impl Script) -> Self {
+        Self::open(address, script, true).await
+    }
+
+    async fn open(address: SocketAddr, script: impl Script, remembers: bool) -> Self {
         let listener = TcpListener::bind(address).await.expect("the address is free");
         let address = listener.local_addr().expect("a bound listener has an address");
         let ledger = Arc::new(Ledger {
             received: watch::Sender::new(Vec::new()),
             script: Mutex::new(Box::new(script)),
             connections: AtomicUsize::new(0),
+            remembers,
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&ledger)));
         Self { address, ledger, server }
@@ -258,7 +270,9 @@ impl Ledger {
             connection,
         };
         let mut answer = (self.script.lock().expect("no script panics"))(&received);
-        self.received.send_modify(|all| all.push(received));
+        if self.remembers {
+            self.received.send_modify(|all| all.push(received));
+        }
         while let Answer::After(delay, then) = answer {
             tokio::time::sleep(delay).await;
             answer = *then;

@@ -12,6 +12,7 @@ pub mod guests;
 pub mod process;
 pub mod rabbitmq;
 pub mod test;
+pub mod torture;
 pub mod workspace;
 
 mod apt;

@@ -43,6 +43,24 @@ enum Task {
     },
     /// Measure the gateway against the bare pipe
     Bench,
+    /// Kill, cut and block everything, again and again, and count what became of each notification: half an hour
+    Torture {
+        /// Repeats the plan of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How long the scenario `mixed` lasts
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Only this scenario
+        #[arg(long)]
+        scenario: Option<String>,
+        /// The RabbitMQ to break; `installed`, unless PAYNOTIFY_RABBITMQ says otherwise
+        #[arg(long, value_enum)]
+        rabbitmq: Option<Version>,
+        /// Write RELIABILITY.md for one scenario, too
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,5 +80,9 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
         Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),
         Task::Bench => xtask::bench::run().map(|()| ExitCode::SUCCESS),
+        Task::Torture { seed, minutes, scenario, rabbitmq, write } => {
+            let choice = xtask::torture::Choice { seed, minutes, scenario, version: rabbitmq, write };
+            xtask::torture::run(&choice).map(|()| ExitCode::SUCCESS)
+        }
     }
 }

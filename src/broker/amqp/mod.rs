@@ -31,6 +31,8 @@ mod operator;
 mod publisher;
 mod receipt;
 mod rungs;
+#[cfg(debug_assertions)]
+mod sabotage;
 mod settings;
 mod state;
 mod supervisor;
@@ -91,6 +93,8 @@ impl AmqpBroker {
     /// A setting is wrong.
     pub fn start_in(surroundings: Surroundings<'_>, settings: Settings) -> Result<Self, InvalidSettings> {
         let Surroundings { registry, fetch } = surroundings;
+        #[cfg(debug_assertions)]
+        sabotage::acknowledges_before_the_confirm();
         let (sender, taken) = mpsc::channel(READ_AHEAD);
         let metrics = audit::Metrics::registered(registry);
         let shared = Arc::new(shared(settings, fetch, metrics, sender)?);

@@ -104,6 +104,17 @@ impl AmqpReceipt {
         }
     }
 
+    /// Wrong on purpose: see [`super::sabotage`].
+    #[cfg(debug_assertions)]
+    async fn park_without_proof(&mut self, message: Outgoing) -> Result<(), BrokerError> {
+        if let Some(unsettled) = self.unsettled.take() {
+            // A test looks for the harm that this does; that it went wrong, too, is no news.
+            let _ = unsettled.acker.ack(BasicAckOptions { multiple: false }).await;
+        }
+        tokio::time::sleep(super::sabotage::A_MOMENT).await;
+        self.generation.publish(message).await.map(drop)
+    }
+
     fn give_back(&mut self, rests: bool) {
         if let Some(Unsettled { acker, slot }) = self.unsettled.take()
             && self.generation.end().is_none()
@@ -151,6 +162,10 @@ impl Receipt for AmqpReceipt {
     async fn park(mut self: Box<Self>, next: &Envelope) -> Result<(), BrokerError> {
         let _busy = self.shared.begin();
         let place = self.shared.topology.waiting_place(next.progress.due, clock::now());
+        #[cfg(debug_assertions)]
+        if super::sabotage::acknowledges_before_the_confirm() {
+            return self.park_without_proof(message::notification(next, place)).await;
+        }
         let settled = self.publish(message::notification(next, place)).await?;
         self.acknowledge(settled).await
     }
