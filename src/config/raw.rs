@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Count, Delay, JitterPart, SecretTexts, Span};
+use super::values::{Count, Delay, JitterPart, SecretText, SecretTexts, Span};
 use crate::domain::{Jitter, MerchantId};
 
 const HOUR: u64 = 60 * 60 * 1_000;
