@@ -38,7 +38,8 @@ impl Own {
 
     async fn around(node: Node) -> Self {
         let prefix = support::amqp::prefix();
-        let settings = Settings { urls: vec![node.amqp_url()], prefix: prefix.clone(), ..Settings::default() };
+        let settings =
+            Settings { urls: vec![node.amqp_url()], prefix: prefix.clone(), ..Settings::default() };
         let outside = Outside::connect(&settings).await;
         Self { node, prefix, outside }
     }

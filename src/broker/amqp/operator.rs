@@ -199,14 +199,8 @@ impl Operator {
         let mut all = Vec::new();
         let mut result = Ok(());
         for (delay, queue) in rungs {
-            let mut rung = Rung {
-                connection,
-                generation: &generation,
-                shared: &self.shared,
-                queue,
-                delay,
-                whole,
-            };
+            let mut rung =
+                Rung { connection, generation: &generation, shared: &self.shared, queue, delay, whole };
             match rung.drain(&mut progress).await {
                 Ok(mut drained) => {
                     if drain.delete_empty && unused.iter().any(|(unused, _)| *unused == delay) {
