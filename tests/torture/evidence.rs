@@ -82,15 +82,16 @@ pub async fn of_rabbit(urls: &[String]) -> Result<Holdings, Trouble> {
 
 async fn emptied(urls: &[String], queue: &str) -> Result<Vec<Vec<u8>>, Trouble> {
     const TRIES: usize = 5;
+    let mut bodies = Vec::new();
     for left in (0..TRIES).rev() {
-        let tried = async { rabbit::connect(urls).await?.drain(queue).await };
+        let tried = async { rabbit::connect(urls).await?.drain(queue, &mut bodies).await };
         match tried.await {
-            Ok(bodies) => return Ok(bodies),
+            Ok(()) => break,
             Err(error) if left == 0 => return Err(format!("{queue}: {error}").into()),
             Err(error) => println!("{queue} is not emptied yet: {error}"),
         }
     }
-    Ok(Vec::new())
+    Ok(bodies)
 }
 
 /// Looks into the embedded broker's file.

@@ -9,6 +9,7 @@
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
 mod checker;
+mod checker_tests;
 mod disk;
 mod evidence;
 mod faults;

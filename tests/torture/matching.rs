@@ -24,7 +24,7 @@ pub struct Course {
 pub struct Repeated {
     pub first: Moment,
     pub second: Moment,
-    /// The second began while the first was still under way: two messages of one notification, taken up by two gateways
+    /// Both were under way at the same time: two messages of one notification, taken up by two gateways
     /// at once, before either could know of the other.
     pub at_once: bool,
 }
@@ -79,11 +79,12 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
                     .map(|(other, _)| *other)
                     .next();
                 if let Some(twin) = twin {
+                    let ended = attempt.started.after(attempt.duration);
                     let overlaps = |other: &&Attempt| {
-                        let until = other.started.after(other.duration);
-                        other.number == attempt.number
-                            && other.started < attempt.started
-                            && attempt.started < until
+                        !std::ptr::eq(*other, *attempt)
+                            && other.number == attempt.number
+                            && other.started <= ended
+                            && attempt.started <= other.started.after(other.duration)
                     };
                     let at_once = attempts.iter().any(|other| overlaps(&other));
                     course.repeated.push(Repeated { first: twin, second: *at, at_once });

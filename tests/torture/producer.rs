@@ -21,8 +21,8 @@ use super::rabbit::{self, Line, PREFIX};
 use super::record::Record;
 use super::support::gateway::record as payment;
 
-/// How many may wait to be sent while nobody takes them; then the plan waits.
-const BACKLOG: usize = 10_000;
+/// How many may wait to be sent while nobody takes them; then the plan waits, and catches up afterwards.
+const BACKLOG: usize = 100;
 /// How many send side by side, each way.
 const HANDS: usize = 3;
 /// The pause before something is tried again.

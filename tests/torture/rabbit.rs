@@ -88,34 +88,36 @@ impl Line {
         }
     }
 
-    /// Takes everything out of a queue: the bodies, in order. All of it or, with an error, nothing.
-    pub async fn drain(&self, queue: &str) -> Result<Vec<Vec<u8>>, Trouble> {
+    /// Takes everything out of a queue, in order, and adds it to what is there. With an error, too, what was added is
+    /// acknowledged.
+    pub async fn drain(&self, queue: &str, bodies: &mut Vec<Vec<u8>>) -> Result<(), Trouble> {
         /// Nothing more comes when nothing has come for so long.
         const SILENCE: Duration = Duration::from_millis(700);
+        /// How many are acknowledged at once: fewer than a quorum queue sends ahead, which is 2,000 at most.
+        const CHUNK: usize = 500;
         if self.ready(queue).await? == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let mut bodies = Vec::new();
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let consume = self.channel.basic_consume(queue.into(), "".into(), options, none);
         let mut consumer = timeout(STEP, consume).await??;
-        let mut last = None;
-        // Without a bound on what is sent ahead: there are some ten thousand at most.
-        while let Ok(Some(message)) = timeout(SILENCE, consumer.next()).await {
-            let message = message?;
-            bodies.push(message.data.clone());
-            last = Some(message);
-        }
-        if let Some(last) = last
-            && !last.ack(BasicAckOptions { multiple: true }).await?
-        {
-            return Err("not acknowledged".into());
+        let mut chunk = Vec::new();
+        loop {
+            let next = timeout(SILENCE, consumer.next()).await.ok().flatten().transpose()?;
+            let is_last = next.is_none();
+            chunk.extend(next);
+            if is_last || chunk.len() == CHUNK {
+                let Some(last) = chunk.last() else { break };
+                if !last.ack(BasicAckOptions { multiple: true }).await? {
+                    return Err("not acknowledged".into());
+                }
+                bodies.extend(chunk.drain(..).map(|message| message.data));
+            }
         }
         timeout(STEP, self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await??;
         match self.ready(queue).await? {
-            0 => Ok(bodies),
-            // Taken and acknowledged: it cannot be had again, so this is no error but a reason to stop.
-            left => panic!("{queue} still has {left} messages"),
+            0 => Ok(()),
+            left => Err(format!("{left} messages are left").into()),
         }
     }
 

@@ -200,7 +200,6 @@ impl Rig {
     /// Sends nothing more, waits until everything has come to rest (or it has taken too long), and checks.
     pub async fn finish(mut self) -> Report {
         const LONGEST: Duration = Duration::from_secs(90);
-        let deadline = Instant::now() + LONGEST;
         for number in 0..self.gateways.count() {
             if !self.gateways.runs(number) {
                 self.gateways.start(number).await;
@@ -209,6 +208,7 @@ impl Rig {
         if !self.producer.stop(LONGEST).await {
             self.record.strange("not all that was sent has been accepted".to_owned());
         }
+        let deadline = Instant::now() + LONGEST;
         let data = self.folder.join("data");
         let mut ended = evidence::progress(&data).await.expect("the journal can be read").1;
         let mut quiet = Instant::now();
