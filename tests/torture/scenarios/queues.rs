@@ -48,17 +48,14 @@ pub async fn delete(rig: &mut Rig, deleted: Deleted) {
     };
     let fault = rig.faults.begin(format!("{queue} deleted"), Hits::CutOff(rig.gateways.count()));
     let line = rabbit::connect(&rig.urls()).await.expect("RabbitMQ is there");
+    // Before: one may be recorded as ended in the moment of the deletion, and its event be lost with its message.
+    let stories = evidence::journal(&rig.folder.join("data")).await.expect("the journal can be read");
     line.delete_queue(&queue).await.expect("deleted");
-    let candidates = may_have_been_there(rig).await;
-    rig.destroyed.extend(candidates);
+    // After: one may have come in until then.
+    let has_ended = |id: &String| stories.get(id).is_some_and(|story| story.state["state"] == "ended");
+    let sent = rig.record.so_far().sent;
+    rig.destroyed.extend(sent.into_iter().filter(|id| !has_ended(id)));
     // Anybody can publish again once the gateway has declared it anew.
     rig.reachable().await;
     rig.faults.over(fault);
-}
-
-/// Everything that has been sent and has not ended: see the module.
-async fn may_have_been_there(rig: &Rig) -> Vec<String> {
-    let stories = evidence::journal(&rig.folder.join("data")).await.expect("the journal can be read");
-    let has_ended = |id: &String| stories.get(id).is_some_and(|story| story.state["state"] == "ended");
-    rig.record.so_far().sent.into_iter().filter(|id| !has_ended(id)).collect()
 }
