@@ -302,7 +302,7 @@ struct Rung<'a> {
 
 /// What to do with a message at the head of a rung.
 enum Head {
-    Move(Arrived, Acker),
+    Move(Box<Arrived>, Acker),
     /// The audit's own.
     Probe(Acker),
     /// It waits rightly, and so do all behind it.
@@ -366,11 +366,11 @@ impl Rung<'_> {
         let late = self.shared.settings.rung_lateness;
         // A message without a due moment was never put here by a gateway: it goes on.
         let overdue = message::due(&arrived).is_none_or(|due| clock::now().since(due) > late);
-        if self.whole || overdue { Head::Move(arrived, acker) } else { Head::InTime(acker) }
+        if self.whole || overdue { Head::Move(Box::new(arrived), acker) } else { Head::InTime(acker) }
     }
 
     /// All out and confirmed, then acknowledged, each by its own confirm.
-    async fn move_on(&self, batch: Vec<(Arrived, Acker)>) -> Result<u64, OperatorError> {
+    async fn move_on(&self, batch: Vec<(Box<Arrived>, Acker)>) -> Result<u64, OperatorError> {
         let place = Address {
             exchange: self.shared.topology.returning.clone(),
             routing_key: format!("rung.{}.work", self.delay).into(),

@@ -40,8 +40,7 @@ const KEPT_FOR: i32 = 60_000;
 pub(super) struct Canary {
     channel: Channel,
     exchange: ShortString,
-    /// The end of the routing keys of our probes.
-    id: String,
+    queues: Queues,
     ours: Consumer,
     /// Copies, of every gateway.
     copies: Consumer,
@@ -59,28 +58,25 @@ impl Canary {
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        // The one that takes everything comes before any probe.
-        let copies = ShortString::from(format!("{}.probe", topology.prefix()));
-        let arguments = vec![
-            ("x-queue-type", text("quorum")),
-            ("x-max-length", AMQPValue::LongInt(KEPT)),
-            ("x-overflow", text("drop-head")),
-            ("x-message-ttl", AMQPValue::LongInt(KEPT_FOR)),
-        ];
-        topology::declare_queue(&channel, &copies, arguments).await?;
-        topology::bind(&channel, &copies, &topology.returning, "*.*.probe.#").await?;
-        let id = Uuid::now_v7().simple().to_string();
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let ours = channel.queue_declare("".into(), options, FieldTable::default()).await?;
-        let ours = ours.name().clone();
-        topology::bind(&channel, &ours, &topology.returning, &format!("*.*.probe.{id}")).await?;
-        let (ours, copies) = (consume(&channel, ours).await?, consume(&channel, copies).await?);
+        let queues = Queues {
+            ours: ours.name().clone(),
+            copies: format!("{}.probe", topology.prefix()).into(),
+            returning: topology.returning.clone(),
+            id: Uuid::now_v7().simple().to_string(),
+        };
+        queues.make_sure(&channel).await?;
+        let (ours, copies) =
+            (consume(&channel, queues.ours.clone()).await?, consume(&channel, queues.copies.clone()).await?);
         let exchange = topology.delay.clone();
-        Ok(Self { channel, exchange, id, ours, copies, under_way: BTreeMap::new(), lateness })
+        Ok(Self { channel, exchange, queues, ours, copies, under_way: BTreeMap::new(), lateness })
     }
 
     /// Sends a probe onto the shortest rung, and onto each other that is in use, unless one is there.
     pub(super) async fn send(&mut self, expected: &Expected, facts: &Facts) -> lapin::Result<()> {
+        // Whoever deleted an exchange has deleted its bindings, and a probe without a way back would stall its rung.
+        self.queues.make_sure(&self.channel).await?;
         let mut is_first = true;
         for queue in &expected.queues {
             let Role::Rung(delay) = queue.role else { continue };
@@ -97,7 +93,7 @@ impl Canary {
 
     /// Whether the rung has taken it. One at a time: the client library mixes up the confirms of several.
     async fn publish(&self, delay: u64) -> lapin::Result<bool> {
-        let key = format!("rung.{delay}.probe.{}", self.id);
+        let key = format!("rung.{delay}.probe.{}", self.queues.id);
         let mut headers = FieldTable::default();
         headers.insert(PROBE.into(), text(&delay.to_string()));
         let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
@@ -171,6 +167,32 @@ impl Canary {
 
     fn allowed(&self, delay: u64) -> Duration {
         Duration::from_millis(delay) + self.lateness
+    }
+}
+
+/// Where probes come back to.
+struct Queues {
+    /// Of this connection alone.
+    ours: ShortString,
+    /// The durable one.
+    copies: ShortString,
+    returning: ShortString,
+    /// The end of the routing keys of our probes.
+    id: String,
+}
+
+impl Queues {
+    /// Declares and binds what is not. The one that takes everything comes first.
+    async fn make_sure(&self, channel: &Channel) -> lapin::Result<()> {
+        let arguments = vec![
+            ("x-queue-type", text("quorum")),
+            ("x-max-length", AMQPValue::LongInt(KEPT)),
+            ("x-overflow", text("drop-head")),
+            ("x-message-ttl", AMQPValue::LongInt(KEPT_FOR)),
+        ];
+        topology::declare_queue(channel, &self.copies, arguments).await?;
+        topology::bind(channel, &self.copies, &self.returning, "*.*.probe.#").await?;
+        topology::bind(channel, &self.ours, &self.returning, &format!("*.*.probe.{}", self.id)).await
     }
 }
 

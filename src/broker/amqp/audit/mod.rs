@@ -74,11 +74,15 @@ pub(super) fn expected(shared: &Shared) -> Expected {
 
 /// An argument as the management API would show it.
 fn json(value: &AMQPValue) -> Value {
-    match value {
-        AMQPValue::LongInt(number) => Value::from(*number),
-        AMQPValue::LongLongInt(number) => Value::from(*number),
-        AMQPValue::LongString(text) => Value::from(String::from_utf8_lossy(text.as_bytes())),
-        other => Value::from(format!("{other:?}")),
+    if let AMQPValue::LongString(text) = value {
+        Value::from(String::from_utf8_lossy(text.as_bytes()))
+    } else if let AMQPValue::LongInt(number) = value {
+        Value::from(*number)
+    } else if let AMQPValue::LongLongInt(number) = value {
+        Value::from(*number)
+    } else {
+        // The topology has no others; should it, the audit says what it cannot compare.
+        Value::from(format!("{value:?}"))
     }
 }
 
