@@ -34,10 +34,11 @@ pub trait Journal: Send + Sync {
     /// It was not noted; the notification may be published once more when its sender asks again.
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
 
-    /// How far the notification has come.
+    /// How far the notification has come: asked before an attempt is made.
     ///
     /// # Errors
-    /// The journal cannot be read.
+    /// The journal cannot be read; or it cannot be written just now, so that the attempt could not be recorded, and
+    /// would be made again after a crash.
     async fn known(&self, notification: &Notification) -> Result<Known, JournalError>;
 
     /// Notes that an attempt begins that may have been begun before, and been cut off.
@@ -237,6 +238,9 @@ pub enum JournalError {
     /// It has been closed.
     #[error("the journal is closed")]
     Closed,
+    /// What was written last failed, and nothing has been written since.
+    #[error("it could not be written: {0}")]
+    Unwritable(String),
     /// The database said no.
     #[error("the journal at {place}: {problem}")]
     Database {

@@ -131,6 +131,9 @@ impl Journal for SqliteJournal {
     }
 
     async fn known(&self, notification: &Notification) -> Result<Known, JournalError> {
+        if let Err(problem) = &*self.health.borrow() {
+            return Err(JournalError::Unwritable(problem.clone()));
+        }
         let (answer, answered) = oneshot::channel();
         let question = Question::new(notification, answer);
         self.questions.send(question).await.map_err(|_| JournalError::Closed)?;
