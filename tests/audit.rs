@@ -111,6 +111,12 @@ async fn a_start_on_an_own_node_is_stopped_by_what_breaks_the_guarantee() {
     gateway.start();
     gateway.ready().await;
     assert!(gateway.stop().success());
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    gateway.merchant("shop", &merchant.url("/notify"), "");
+    let body = record("n1", "shop", "o1").to_string();
+    let persistent = lapin::BasicProperties::default().with_delivery_mode(2);
+    own.outside.publish(&own.name("in"), "shop", body.as_bytes(), persistent).await;
+    let mut refused_before_delivery = 0;
     for (pattern, definition, sentence) in [
         (".*", "{\"overflow\":\"drop-head\"}", "sets overflow = drop-head"),
         (".*\\.rung\\..*", "{\"expires\":3600000}", "sets expires = 3600000"),
@@ -119,6 +125,9 @@ async fn a_start_on_an_own_node_is_stopped_by_what_breaks_the_guarantee() {
         own.set_policy("careless", pattern, definition);
         let (status, said) = tokio::task::block_in_place(|| gateway.run_to_its_end());
         assert_eq!(status.code(), Some(1), "{said}");
+        if merchant.requests().is_empty() {
+            refused_before_delivery += 1;
+        }
         let last = said.lines().last().expect("it says why");
         assert!(last.contains(sentence), "{last}");
         assert!(last.contains("rabbitmqctl clear_policy -p / careless"), "{last}");
@@ -129,10 +138,13 @@ async fn a_start_on_an_own_node_is_stopped_by_what_breaks_the_guarantee() {
         gateway.arguments = vec!["--accept-weaker".to_owned()];
         gateway.start();
         gateway.ready().await;
+        merchant.wait_for(1, SOON).await;
         assert!(gateway.stop().success());
         gateway.arguments.clear();
         own.ctl(&["clear_policy", "careless"]);
     }
+    // The first refused start has delivered nothing; those that insisted have.
+    assert_eq!(refused_before_delivery, 1);
     let check = topology(&gateway, &["check", "--json"]);
     assert!(check.status.success(), "{}", words(&check));
     let report: Value = serde_json::from_slice(&check.stdout).expect("JSON");
@@ -219,12 +231,8 @@ async fn behaviour_tells_on_an_own_node_without_the_management_api() {
     let told = |line: &Value| line["level"] == "ERROR" && line["check"] == "missing";
     until("it is told", async || gateway.log_lines().iter().any(told)).await;
     gateway.ready().await;
-    // Nothing on the way back: what the rungs give back finds no queue, and a probe does not come.
-    let channel = own.outside.channel().await;
-    channel
-        .exchange_delete(own.name("return").into(), lapin::options::ExchangeDeleteOptions::default())
-        .await
-        .expect("deleted");
+    // A policy sends what the rungs give back where no queue is bound: nothing but a probe that does not come tells.
+    own.set_policy("careless", ".*\\.rung\\..*", "{\"dead-letter-routing-key\":\"elsewhere\"}");
     until("the watchdog barks", async || readiness(&gateway).await.1.contains("gives nothing back")).await;
     assert!(gateway.stop().success());
 }
