@@ -23,6 +23,8 @@ pub(super) struct Generation {
     blocked: watch::Sender<Option<String>>,
     /// It ended because of a message that the client library cannot parse.
     unparsable: AtomicBool,
+    /// Changes with every batch that a quorum queue has confirmed.
+    confirmed: watch::Sender<()>,
     publishers: Vec<mpsc::Sender<Job>>,
     turn: AtomicUsize,
     hand_backs: mpsc::Sender<HandBack>,
@@ -34,6 +36,7 @@ impl Generation {
             end: watch::Sender::new(None),
             blocked: watch::Sender::new(None),
             unparsable: AtomicBool::new(false),
+            confirmed: watch::Sender::new(()),
             publishers,
             turn: AtomicUsize::new(0),
             hand_backs,
@@ -75,6 +78,16 @@ impl Generation {
     /// Why it ended, if it has.
     pub(super) fn end(&self) -> Option<String> {
         self.end.borrow().clone()
+    }
+
+    /// Notes that queues have confirmed something.
+    pub(super) fn note_confirmed(&self) {
+        self.confirmed.send_replace(());
+    }
+
+    /// Changes each time that queues confirm something.
+    pub(super) fn confirmed(&self) -> watch::Receiver<()> {
+        self.confirmed.subscribe()
     }
 
     /// Notes that the broker takes no messages for now, or that it does again.

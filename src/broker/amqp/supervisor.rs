@@ -30,6 +30,7 @@ use super::link::Link;
 use super::message;
 use super::nodes;
 use super::publisher::{BATCH, Publisher};
+use super::pulse;
 use super::state::{Phase, Shared, State};
 use crate::broker::BrokerError;
 
@@ -157,6 +158,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
         running.own(Publisher { channel, jobs, generation, limit, sequence: 0 }.run());
     }
     running.own(hand_back::run(handed_back, running.generation.clone()));
+    running.own(pulse::watch(shared.clone(), running.generation.clone()));
     for events in running.links().map(|link| link.connection.events_listener()) {
         running.own(watch(events, running.generation.clone()));
     }
