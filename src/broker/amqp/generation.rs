@@ -23,6 +23,8 @@ pub(super) struct Generation {
     blocked: watch::Sender<Option<String>>,
     /// It ended because of a message that the client library cannot parse.
     unparsable: AtomicBool,
+    /// It ended because nothing came from the node any more.
+    silent: AtomicBool,
     /// Changes with every batch that a quorum queue has confirmed.
     confirmed: watch::Sender<()>,
     publishers: Vec<mpsc::Sender<Job>>,
@@ -36,6 +38,7 @@ impl Generation {
             end: watch::Sender::new(None),
             blocked: watch::Sender::new(None),
             unparsable: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             confirmed: watch::Sender::new(()),
             publishers,
             turn: AtomicUsize::new(0),
@@ -64,6 +67,17 @@ impl Generation {
     /// Whether a message that cannot be parsed has ended it.
     pub(super) fn met_an_unparsable_message(&self) -> bool {
         self.unparsable.load(Ordering::Relaxed)
+    }
+
+    /// Ends it because nothing comes from the node any more: waiting for its farewell would be in vain.
+    pub(super) fn end_in_silence(&self, reason: impl Into<String>) {
+        self.silent.store(true, Ordering::Relaxed);
+        self.end_because(reason);
+    }
+
+    /// Whether it was ended in silence.
+    pub(super) fn fell_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// Waits until it ends, and says why.

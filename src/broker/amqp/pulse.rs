@@ -37,7 +37,10 @@ pub(super) async fn watch(shared: Arc<Shared>, generation: Arc<Generation>) -> S
     tokio::select! {
         biased;
         reason = generation.ended() => reason,
-        reason = listen(&shared, &generation, &probe) => reason,
+        reason = listen(&shared, &generation, &probe) => {
+            generation.end_in_silence(reason.clone());
+            reason
+        }
         () = ask(&generation, &probe) => generation.ended().await,
     }
 }

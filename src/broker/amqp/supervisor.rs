@@ -248,8 +248,12 @@ impl Running {
         let mut tasks = std::mem::take(&mut self.tasks);
         let ended = async { while tasks.join_next().await.is_some() {} };
         let closed = self.links().map(|link| link.connection.close(200, "OK".into()));
+        let silent = self.generation.fell_silent();
         let parted = async {
             ended.await;
+            if silent {
+                return;
+            }
             futures_util::future::join_all(closed).await;
         };
         if timeout(PARTING, parted).await.is_err() {
