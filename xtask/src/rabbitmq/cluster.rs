@@ -141,9 +141,11 @@ impl Cluster {
     /// Only the network's part of [`Cluster::heal`]: the nodes reach each other again, and nobody has done anything
     /// about what the partition has left behind.
     pub fn reconnect(&mut self, member: usize) -> Result<()> {
-        let good =
-            "true = erlang:set_cookie(Peer, erlang:get_cookie()), true = net_kernel:connect_node(Peer)";
-        self.for_each_peer(member, good)?;
+        self.for_each_peer(member, "true = erlang:set_cookie(Peer, erlang:get_cookie())")?;
+        // An attempt of the other side's, made with the wrong cookie, may still be in the way.
+        wait_for("the members to reach each other", || {
+            self.for_each_peer(member, "true = net_kernel:connect_node(Peer)")
+        })?;
         self.state[member] = State::Well;
         Ok(())
     }
