@@ -183,14 +183,25 @@ impl Outside {
 
     /// Publishes as a foreign producer would, with a confirm.
     pub async fn publish(&self, exchange: &str, routing_key: &str, body: &[u8], properties: BasicProperties) {
+        assert!(self.offer(exchange, routing_key, body, properties).await, "{exchange} takes it");
+    }
+
+    /// The same where it may be refused; tells whether it was taken.
+    pub async fn offer(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> bool {
         let channel = self.channel().await;
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let published =
             channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await;
         let confirmed = published.expect("published").await.expect("confirmed");
-        assert_eq!(confirmed, Confirmation::Ack(None), "{exchange} takes it");
         channel.close(200, "OK".into()).await.expect("closed");
+        confirmed == Confirmation::Ack(None)
     }
 
     /// Has the payment centre's events kept from now on.
@@ -265,7 +276,7 @@ impl Outside {
     pub async fn clean_up(&self) {
         let Ok(channel) = self.connection.create_channel().await else { return };
         let rungs = self.rungs.iter().map(|rung| format!("rung.{rung}"));
-        let queues = ["work", "poison", "test-outcomes", "probe", "rung.audit"].map(str::to_owned);
+        let queues = ["work", "poison", "test-outcomes", "probe", "pulse", "rung.audit"].map(str::to_owned);
         for queue in queues.into_iter().chain(rungs) {
             let _ = channel.queue_delete(self.name(&queue).into(), QueueDeleteOptions::default()).await;
         }

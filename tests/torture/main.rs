@@ -85,6 +85,8 @@ short_forms! {
     own_node_alarms: "alarms",
     own_node_closings: "closings",
     own_node_deletions: "deletions",
+    own_node_cluster_leader_kills: "cluster-leader-kills",
+    own_node_network: "network",
     embedded_kills: "embedded-kills",
     embedded_torn_file: "embedded-torn-file",
     embedded_full_disk: "embedded-full-disk",

@@ -99,11 +99,9 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
 
 /// The step that led to the first request for an attempt.
 fn step(before: &[(Moment, Option<&Attempt>)], came: Moment, attempt: &Attempt) -> Option<Step> {
-    let (after, previous) = before.last()?;
-    let previous = (*previous)?;
-    if previous.number + 1 != attempt.number {
-        return None;
-    }
+    // If that one was made twice, either of the two may have been followed: it is early only if it is for both.
+    let followed = |other: &&Attempt| other.number + 1 == attempt.number;
+    let (after, previous) = before.iter().find_map(|(at, other)| Some((at, other.filter(followed)?)))?;
     let rung = LADDER.get(usize::try_from(previous.number).ok()?.checked_sub(1)?)?;
     // Not before: the gateway counts from the reply, and the merchant's record knows only when the request came.
     let due = (*after).after(Duration::from_millis(*rung));

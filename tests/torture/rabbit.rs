@@ -46,23 +46,28 @@ pub struct Line {
     pub channel: Channel,
 }
 
-/// Connects to the first that answers, with confirms.
+/// Connects to whichever confirms first. All are tried at once: one that is frozen must not keep the harness from
+/// another, and one that has lost its cluster answers and confirms nothing.
 pub async fn connect(urls: &[String]) -> Result<Line, Trouble> {
-    let mut last: Trouble = "no URL".into();
-    for url in urls {
-        let opened = async {
-            let connection = Connection::connect(url, ConnectionProperties::default()).await?;
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            lapin::Result::Ok(Line { _connection: connection, channel })
-        };
-        match timeout(STEP, opened).await {
-            Ok(Ok(line)) => return Ok(line),
-            Ok(Err(error)) => last = error.into(),
-            Err(elapsed) => last = elapsed.into(),
-        }
+    if urls.is_empty() {
+        return Err("no URL".into());
     }
-    Err(last)
+    let open = urls.iter().map(|url| Box::pin(open(url)));
+    let (line, _others) = timeout(STEP, futures_util::future::select_ok(open)).await??;
+    Ok(line)
+}
+
+async fn open(url: &str) -> Result<Line, Trouble> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    // Before the queue is declared, nobody is bound, and that is confirmed as well.
+    let (probe, options) = (probe_queue().into(), BasicPublishOptions::default());
+    let sent = channel.basic_publish("".into(), probe, options, b"probe", BasicProperties::default()).await?;
+    match sent.await? {
+        Confirmation::Ack(None) => Ok(Line { _connection: connection, channel }),
+        other => Err(format!("a probe was not taken: {other:?}").into()),
+    }
 }
 
 impl Line {

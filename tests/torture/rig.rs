@@ -279,6 +279,11 @@ impl Rig {
                 }
             }
         }
+        if !report.unexplained.is_empty() {
+            for line in self.gateways.log_lines("\"WARN\"") {
+                println!("    {line}");
+            }
+        }
         if report.unexplained.len() > MOST {
             println!("{}: and {} more", self.name, report.unexplained.len() - MOST);
         }

@@ -23,6 +23,10 @@ pub(super) struct Generation {
     blocked: watch::Sender<Option<String>>,
     /// It ended because of a message that the client library cannot parse.
     unparsable: AtomicBool,
+    /// It ended because nothing came from the node any more.
+    silent: AtomicBool,
+    /// Changes with every batch that a quorum queue has confirmed.
+    confirmed: watch::Sender<()>,
     publishers: Vec<mpsc::Sender<Job>>,
     turn: AtomicUsize,
     hand_backs: mpsc::Sender<HandBack>,
@@ -34,6 +38,8 @@ impl Generation {
             end: watch::Sender::new(None),
             blocked: watch::Sender::new(None),
             unparsable: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            confirmed: watch::Sender::new(()),
             publishers,
             turn: AtomicUsize::new(0),
             hand_backs,
@@ -63,6 +69,17 @@ impl Generation {
         self.unparsable.load(Ordering::Relaxed)
     }
 
+    /// Ends it because nothing comes from the node any more: waiting for its farewell would be in vain.
+    pub(super) fn end_in_silence(&self, reason: impl Into<String>) {
+        self.silent.store(true, Ordering::Relaxed);
+        self.end_because(reason);
+    }
+
+    /// Whether it was ended in silence.
+    pub(super) fn fell_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     /// Waits until it ends, and says why.
     pub(super) async fn ended(&self) -> String {
         let mut end = self.end.subscribe();
@@ -75,6 +92,16 @@ impl Generation {
     /// Why it ended, if it has.
     pub(super) fn end(&self) -> Option<String> {
         self.end.borrow().clone()
+    }
+
+    /// Notes that queues have confirmed something.
+    pub(super) fn note_confirmed(&self) {
+        self.confirmed.send_replace(());
+    }
+
+    /// Changes each time that queues confirm something.
+    pub(super) fn confirmed(&self) -> watch::Receiver<()> {
+        self.confirmed.subscribe()
     }
 
     /// Notes that the broker takes no messages for now, or that it does again.

@@ -123,10 +123,11 @@ pub(super) fn due(arrived: &Arrived) -> Option<Moment> {
     due.parse().ok().map(Moment::from_unix_milliseconds)
 }
 
-/// A message that needs no queue and carries nothing: its confirm says that the broker takes messages.
+/// A message to a queue that nobody reads: its confirm says that the broker takes messages, and that the node has the
+/// majority of its cluster behind it.
 pub(super) fn probe(exchange: &ShortString) -> Outgoing {
-    let address = Address { exchange: exchange.clone(), routing_key: "probe".into() };
-    Outgoing { address, properties: BasicProperties::default(), body: Bytes::new(), must_arrive: false }
+    let address = Address { exchange: exchange.clone(), routing_key: topology::PULSE.into() };
+    Outgoing { address, properties: BasicProperties::default(), body: Bytes::new(), must_arrive: true }
 }
 
 /// Reads what came on the work queue. What came through `incoming` is addressed to the merchant that its routing key

@@ -11,7 +11,8 @@
 //! - a confirm or a return is never booked on the wrong message (`publisher`);
 //! - a delivery is never settled on another connection than its own (`generation`);
 //! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]);
-//! - nothing is taken from a RabbitMQ that would break the others (`audit`).
+//! - nothing is taken from a RabbitMQ that would break the others (`audit`);
+//! - a node that confirms nothing any more is left as soon as another one is found that does (`pulse`).
 //!
 //! Deliberately absent: acknowledging several deliveries at once, recovery inside a connection, and any decision
 //! about a notification.
@@ -29,6 +30,7 @@ mod message;
 mod nodes;
 mod operator;
 mod publisher;
+mod pulse;
 mod receipt;
 mod rungs;
 #[cfg(debug_assertions)]

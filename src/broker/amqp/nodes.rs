@@ -29,6 +29,25 @@ impl Nodes {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.uris.len().max(1);
         self.uris.get(turn).cloned().unwrap_or_default()
     }
+
+    /// Every node once, the one whose turn it is first, the one that had the last turn last.
+    pub(super) fn ahead(&self) -> Vec<Ahead> {
+        let count = self.uris.len();
+        let next = self.turn.load(Ordering::Relaxed);
+        let turns = (next..next + count).map(|turn| turn % count);
+        turns.filter_map(|turn| Some(Ahead { uri: self.uris.get(turn)?.clone(), turn })).collect()
+    }
+
+    /// Makes it that node's turn.
+    pub(super) fn go_on_with(&self, node: Ahead) {
+        self.turn.store(node.turn, Ordering::Relaxed);
+    }
+}
+
+/// A node that could be gone on with.
+pub(super) struct Ahead {
+    pub(super) uri: AMQPUri,
+    turn: usize,
 }
 
 /// The node's name for people, without the user and the password: `host:port`.
@@ -53,6 +72,10 @@ mod tests {
             all.sort_unstable();
             assert_eq!((all, again), ([1, 2, 3], first));
             firsts.insert(first);
+            let chosen = nodes.ahead().into_iter().nth(1).expect("three");
+            assert_eq!(chosen.uri.authority.port, third);
+            nodes.go_on_with(chosen);
+            assert_eq!(ports(&nodes), [third, first, second, third]);
         }
         assert_eq!(firsts.len(), 3);
     }

@@ -89,8 +89,13 @@ impl Publisher {
             }
             let (messages, replies): (Vec<_>, Vec<_>) =
                 jobs.drain(..).map(|Job { message, reply }| (message, reply)).unzip();
+            // What nobody is bound for is confirmed by any node, even by one that has lost its cluster.
+            let proves_life = messages.iter().any(|message| message.must_arrive);
             match self.publish(messages).await {
                 Ok(answers) => {
+                    if proves_life && answers.iter().any(|answer| matches!(answer, Answer::Confirmed)) {
+                        generation.note_confirmed();
+                    }
                     let missing = answers.iter().any(|answer| matches!(answer, Answer::Unroutable(_)));
                     let mut acknowledged = tell(replies, answers);
                     if missing {

@@ -30,6 +30,7 @@ use super::link::Link;
 use super::message;
 use super::nodes;
 use super::publisher::{BATCH, Publisher};
+use super::pulse;
 use super::state::{Phase, Shared, State};
 use crate::broker::BrokerError;
 
@@ -157,6 +158,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
         running.own(Publisher { channel, jobs, generation, limit, sequence: 0 }.run());
     }
     running.own(hand_back::run(handed_back, running.generation.clone()));
+    running.own(pulse::watch(shared.clone(), running.generation.clone()));
     for events in running.links().map(|link| link.connection.events_listener()) {
         running.own(watch(events, running.generation.clone()));
     }
@@ -246,8 +248,12 @@ impl Running {
         let mut tasks = std::mem::take(&mut self.tasks);
         let ended = async { while tasks.join_next().await.is_some() {} };
         let closed = self.links().map(|link| link.connection.close(200, "OK".into()));
+        let silent = self.generation.fell_silent();
         let parted = async {
             ended.await;
+            if silent {
+                return;
+            }
             futures_util::future::join_all(closed).await;
         };
         if timeout(PARTING, parted).await.is_err() {

@@ -7,6 +7,8 @@
 //!                             <prefix>.return ◄──── TTL ──── <prefix>.rung.<ms>
 //!                                         ▼
 //!                                    <prefix>.dead ──#──► <prefix>.poison
+//!
+//!  gateway ─► <prefix>.delay ──pulse──► <prefix>.pulse   (vanishes after a second; see `pulse`)
 //! ```
 //!
 //! Every queue is a quorum queue, and every dead-lettering is at-least-once, which only quorum queues offer. A rung
@@ -37,6 +39,12 @@ pub(super) const DELIVERY_LIMIT: i32 = 100;
 /// 3.10, and without an argument 4.x has one of 20.
 const NO_DELIVERY_LIMIT: i32 = i32::MAX;
 
+/// What the queue of the pulse is called, and what is routed to it.
+pub(super) const PULSE: &str = "pulse";
+
+/// How long a message lies in that queue, in milliseconds: nobody reads it.
+const PULSE_LASTS: i64 = 1_000;
+
 /// The names, and the rungs.
 pub(super) struct Topology {
     /// The exchange that producers publish to.
@@ -53,6 +61,8 @@ pub(super) struct Topology {
     pub(super) work: ShortString,
     /// Where unreadable and abandoned messages end.
     pub(super) poison: ShortString,
+    /// Where probes of the publishers' confirms go, and vanish.
+    pub(super) pulse: ShortString,
     /// The sources, each with its queue.
     pub(super) sources: Vec<(ShortString, Source)>,
     rungs: Rungs,
@@ -80,6 +90,7 @@ impl Topology {
             dead: name("dead"),
             work: name("work"),
             poison: name("poison"),
+            pulse: name(PULSE),
             sources: settings.sources.iter().map(|source| (queue(source), source.clone())).collect(),
             rungs: Rungs::new(&settings.rung_delays),
             prefix: prefix.clone(),
@@ -169,6 +180,11 @@ impl Topology {
                 }
             }
         }
+        // Not among the queues that are audited: nothing in it is of value.
+        let vanishing =
+            vec![("x-queue-type", text("quorum")), ("x-message-ttl", AMQPValue::LongLongInt(PULSE_LASTS))];
+        declare_queue(&channel, &self.pulse, vanishing).await?;
+        bind(&channel, &self.pulse, &self.delay, PULSE).await?;
         // Producers find their way last: what they publish is never taken before it can be parked.
         for (queue, exchange, key) in ways_in {
             bind(&channel, &queue, &exchange, key.as_str()).await?;

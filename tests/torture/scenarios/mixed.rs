@@ -11,6 +11,7 @@ use crate::report::Report;
 use crate::rig::{Layout, Rig, Run};
 
 use super::broker::{self, Alarm, pause};
+use super::cluster;
 use super::gateways::kill_at_random;
 
 /// How long a round breaks things; what follows is its rest.
@@ -22,7 +23,11 @@ pub async fn mixed(run: Run) -> Report {
     let mut round = 0;
     while round == 0 || Instant::now() < until {
         let run = Run { seed: run.seed.wrapping_add(round), ..run };
-        let report = if round % 4 == 3 { without_rabbit(run).await } else { with_rabbit(run).await };
+        let report = match round % 4 {
+            1 => cluster::mixed(run).await,
+            3 => without_rabbit(run).await,
+            _ => with_rabbit(run).await,
+        };
         println!("{}", crate::table::markdown(std::slice::from_ref(&report)));
         all.add(report);
         round += 1;

@@ -1,9 +1,11 @@
 //! The scenarios: a file for each family. Each is a function that starts a rig, breaks things and finishes.
 
 mod broker;
+mod cluster;
 mod embedded;
 mod gateways;
 mod mixed;
+mod network;
 mod queues;
 
 use std::pin::Pin;
@@ -35,6 +37,13 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "embedded-kills", play: |run| Box::pin(embedded::kills(run)) },
     Scenario { name: "embedded-torn-file", play: |run| Box::pin(embedded::torn_file(run)) },
     Scenario { name: "embedded-full-disk", play: |run| Box::pin(embedded::full_disk(run)) },
+    Scenario { name: "cluster-leader-kills", play: |run| Box::pin(cluster::leader_kills(run)) },
+    Scenario { name: "cluster-freezes", play: |run| Box::pin(cluster::freezes(run)) },
+    Scenario { name: "cluster-partitions", play: |run| Box::pin(cluster::partitions(run)) },
+    Scenario { name: "cluster-rolling-restart", play: |run| Box::pin(cluster::rolling_restart(run)) },
+    Scenario { name: "cluster-mixed", play: |run| Box::pin(cluster::mixed(run)) },
+    Scenario { name: "network", play: |run| Box::pin(network::troubles(run)) },
+    Scenario { name: "network-two-ways", play: |run| Box::pin(network::two_ways(run)) },
     // Last: it takes as long as it is told to.
     Scenario { name: "mixed", play: |run| Box::pin(mixed::mixed(run)) },
 ];

@@ -5,6 +5,8 @@
 //! to the machine is [`Version::ensure_there`] for [`Version::Installed`], which installs the package and leaves no
 //! service running; other versions are only unpacked.
 
+mod cluster;
+mod epmd;
 mod install;
 mod keeper;
 mod node;
@@ -13,6 +15,7 @@ mod version;
 
 use anyhow::Result;
 
+pub use cluster::{Cluster, MEMBERS};
 pub use node::{Node, Size};
 pub use version::{VERSION_VARIABLE, Version};
 

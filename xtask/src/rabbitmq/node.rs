@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::epmd::Epmd;
 use super::keeper::Keeper;
 use super::ports;
 use super::version::{Programs, Version};
@@ -26,6 +27,12 @@ const STOP_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 /// Somebody may take a port between its being found free and the node's listening there.
 const START_TRIES: usize = 3;
+
+/// A frozen node counts as gone after 12 to 15 seconds, and not after a minute. What a queue did not take that had just
+/// lost its leader is dead-lettered to it again after 2 to 4 seconds, and not after 3 to 6 minutes: until then a rung
+/// moves nothing on. Both are what an operator of a cluster should set, too.
+const CLUSTER_ARGUMENTS: &str =
+    "-kernel net_ticktime 12 -rabbit dead_letter_worker_publisher_confirm_timeout 2000";
 
 /// How much of the machine a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +51,8 @@ pub struct Node {
     name: String,
     size: Size,
     programs: Programs,
+    /// More arguments for Erlang.
+    arguments: &'static str,
     amqp_port: u16,
     distribution_port: u16,
     /// Of the management API, where it is enabled.
@@ -102,6 +111,30 @@ impl Node {
         Self::start_known_to(self.size, &self.programs, || Ok(Arc::clone(&self.epmd)))
     }
 
+    /// Starts so many small nodes at once, which form one cluster while they start for the first time.
+    pub(super) fn start_together(version: Version, count: usize) -> Result<Vec<Self>> {
+        let programs = version.programs()?;
+        let mut last_error = None;
+        for _ in 0..START_TRIES {
+            let epmd = Arc::new(Epmd::start(&programs)?);
+            let prepare = |_| Self::prepare(Size::Small, programs.clone(), Arc::clone(&epmd));
+            let mut nodes = (0..count).map(prepare).collect::<Result<Vec<_>>>()?;
+            let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+            for node in &mut nodes {
+                node.arguments = CLUSTER_ARGUMENTS;
+                node.configure(&names)?;
+                node.launch()?;
+            }
+            // A member answers in the cluster's name, which is that of one of them.
+            let ours = format!("{PREFIX}{}-", std::process::id());
+            match nodes.iter_mut().try_for_each(|node| node.wait_until_it_accepts(Some(&ours))) {
+                Ok(()) => return Ok(nodes),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.context("no try was made")?)
+    }
+
     /// The node's Erlang name: `paynotify-…@localhost`.
     pub fn name(&self) -> &str {
         &self.name
@@ -119,10 +152,15 @@ impl Node {
 
     /// Runs `rabbitmqctl --quiet` with these arguments against this node, and returns what it wrote.
     pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = self.programs.command(&format!("{SCRIPTS}/rabbitmqctl"));
+        self.tool("rabbitmqctl", arguments)
+    }
+
+    /// The same with another of the package's tools, such as `rabbitmq-queues`.
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = self.programs.command(&format!("{SCRIPTS}/{program}"));
         command.arg("--quiet").args(arguments);
         self.set_environment(&mut command);
-        output(&mut command).with_context(|| format!("rabbitmqctl {arguments:?} on {}", self.name))
+        output(&mut command).with_context(|| format!("{program} {arguments:?} on {}", self.name))
     }
 
     /// Stops it in an orderly way and waits until it is gone. The data stays. Nothing happens if it does not run.
@@ -196,16 +234,6 @@ impl Node {
         let [amqp_port, distribution_port] = ports::free()?;
         fs::create_dir_all(folder.join("home"))
             .with_context(|| format!("{} cannot be made", folder.display()))?;
-        let log_size = match size {
-            Size::Small => "{wal_max_size_bytes, 64000000}",
-            Size::Full => "",
-        };
-        // Erlang terms are read half a second quicker than the newer format, which is translated into them.
-        let configuration = format!(
-            "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
-             {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
-        );
-        write(&folder.join("advanced.config"), &configuration)?;
         write(&folder.join("plugins"), "[].\n")?;
         let cookie = folder.join("home/.erlang.cookie");
         write(&cookie, &epmd.cookie)?;
@@ -213,19 +241,40 @@ impl Node {
             .context("the cookie cannot be protected")?;
         let keeper = Keeper::new()?;
         let name = format!("{word}@localhost");
-        let management_port = None;
-        Ok(Self {
+        let arguments = "";
+        let node = Self {
             server: None,
             name,
             size,
             programs,
+            arguments,
             amqp_port,
             distribution_port,
-            management_port,
+            management_port: None,
             folder,
             epmd,
             keeper,
-        })
+        };
+        node.configure(&[])?;
+        Ok(node)
+    }
+
+    /// Writes its configuration. Started for the first time, it joins the first of these nodes that is there.
+    fn configure(&self, cluster: &[String]) -> Result<()> {
+        let amqp_port = self.amqp_port;
+        let log_size = match self.size {
+            Size::Small => "{wal_max_size_bytes, 64000000}",
+            Size::Full => "",
+        };
+        let names: Vec<String> = cluster.iter().map(|name| format!("'{name}'")).collect();
+        let names = names.join(", ");
+        // Erlang terms are read half a second quicker than the newer format, which is translated into them.
+        let configuration = format!(
+            "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
+             {{cluster_nodes, {{[{names}], disc}}}},\n\
+             {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
+        );
+        write(&self.folder.join("advanced.config"), &configuration)
     }
 
     fn launch(&mut self) -> Result<()> {
@@ -271,7 +320,10 @@ impl Node {
             ("RABBITMQ_ALLOW_INPUT", "1".to_owned()),
             // Schedulers bound to cores would bind those of all nodes to the same ones.
             ("RABBITMQ_SCHEDULER_BIND_TYPE", "u".to_owned()),
-            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("-noinput {LOOPBACK} {schedulers}")),
+            (
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                format!("-noinput {LOOPBACK} {schedulers} {}", self.arguments),
+            ),
             ("RABBITMQ_CTL_ERL_ARGS", LOOPBACK.to_owned()),
             // By default eleven ports serve all of a machine's rabbitmqctl.
             ("RABBITMQ_CTL_DIST_PORT_MIN", "10000".to_owned()),
@@ -326,48 +378,6 @@ impl Drop for Node {
         // Its children end when it does. What cannot be removed, the next node removes.
         let _ = self.kill_hard();
         let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Erlang's name server, on a port of its own, for one node or a few that form a cluster. Without it a node would
-/// start the machine's, and leave it running.
-struct Epmd {
-    port: u16,
-    /// The word by which the nodes that use it know each other.
-    cookie: String,
-    process: Child,
-    _keeper: Keeper,
-}
-
-impl Epmd {
-    fn start(programs: &Programs) -> Result<Self> {
-        let [port] = ports::free()?;
-        let keeper = Keeper::new()?;
-        let mut command = Keeper::command(&programs.command("epmd"));
-        command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut epmd = Self {
-            port,
-            cookie: format!("{PREFIX}{port}"),
-            process: keeper.spawn(command)?,
-            _keeper: keeper,
-        };
-        let deadline = Instant::now() + START_DEADLINE;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let status = epmd.process.try_wait().context("`epmd` cannot be looked after")?;
-            if status.is_some() || Instant::now() > deadline {
-                bail!("Erlang's `epmd` does not start on port {port} ({status:?})");
-            }
-            std::thread::sleep(POLL);
-        }
-        Ok(epmd)
-    }
-}
-
-impl Drop for Epmd {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
