@@ -410,7 +410,8 @@ async fn a_full_disk_is_an_error_and_room_ends_it() {
     names(&error, &folder, "full");
     assert!(written > 3);
     assert_eq!(journal.ready(), Err(error.to_string()));
-    let asked = journal.known(&envelope("n0", "").notification).await.expect_err("no attempt could be recorded");
+    let asked =
+        journal.known(&envelope("n0", "").notification).await.expect_err("no attempt could be recorded");
     assert!(asked.to_string().contains("could not be written"), "{asked}");
     assert_eq!(journal.story(&id(&format!("n{written}"))).await.expect("readable"), None);
     story(&journal, &format!("n{}", written - 1)).await;

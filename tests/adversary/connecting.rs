@@ -98,8 +98,9 @@ async fn too_few_channels_are_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn just_enough_channels_are_enough() {
-    let manner = Manner { channel_max: 2, ..Manner::default() };
-    let rig = Rig::with(manner, |settings| settings.publishers = 2).await;
+    // One for each publisher. The audit has three on a connection of its own.
+    let manner = Manner { channel_max: 3, ..Manner::default() };
+    let rig = Rig::with(manner, |settings| settings.publishers = 3).await;
     until_ready(&rig.broker).await;
     let deliveries = rig.deliveries(8, "n").await;
     let answers = join_all(deliveries.into_iter().map(park)).await;

@@ -121,7 +121,8 @@ async fn a_delivery_before_the_consumer_is_known() {
     let rig =
         Rig::with(manner, |settings| settings.reconnect_least = std::time::Duration::from_millis(300)).await;
     rig.enqueue(message("early"));
-    let consuming = |event: &Event| matches!(event, Event::Consuming { .. });
+    let consuming =
+        |event: &Event| matches!(event, Event::Consuming { queue, .. } if queue.ends_with(".work"));
     rig.server.world().until("it is out", |world| world.count(consuming) == 1).await;
     let (came, delivery) = {
         rig.enqueue(message("later"));

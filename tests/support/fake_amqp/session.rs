@@ -270,7 +270,7 @@ impl Session {
             }
             let answer = basic::ConsumeOk { consumer_tag: tag.into() };
             codec::write_basic(&mut self.voice.out, id, Method::ConsumeOk(answer));
-            self.world.note(Event::Consuming { place });
+            self.world.note(Event::Consuming { place, queue: consume.queue.to_string() });
         } else if let Method::Cancel(cancel) = method {
             self.voice.consumers.retain(|consumer| consumer.tag != cancel.consumer_tag.as_str());
             let answer = basic::CancelOk { consumer_tag: cancel.consumer_tag };

@@ -55,6 +55,7 @@ pub enum Event {
     /// A consumer has been told that it is one.
     Consuming {
         place: Place,
+        queue: String,
     },
     Published(Box<Publish>),
     /// The server confirmed or refused a message that was not yet: one event for each that a frame covers.

@@ -141,7 +141,8 @@ impl Scene {
     /// The broker can be reached all the time, by the other way.
     async fn swallow_one_of_two(&mut self) {
         let busier = usize::from(self.proxies[1].connections() > self.proxies[0].connections());
-        let lasting = self.rig.faults.begin(format!("way {busier} swallows, and its return"), Hits::CutOff(GATEWAYS));
+        let lasting =
+            self.rig.faults.begin(format!("way {busier} swallows, and its return"), Hits::CutOff(GATEWAYS));
         let fault = self.rig.faults.begin(format!("way {busier} swallows"), Hits::Nothing);
         self.proxies[busier].black_hole();
         self.rig.faults.over(fault);
