@@ -137,18 +137,21 @@ fn the_printed_and_the_ready_configuration_are_fine() {
     let checked = paynotify(&["config", "check", "--config", &file.display().to_string()]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
 
-    // So are the two that the README shows.
+    // So are those that the README shows.
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("read");
     let blocks: Vec<&str> =
         readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [gateway, merchant] = blocks[..] else { panic!("the README shows two files") };
-    fs::write(&file, gateway).expect("written");
+    let [gateway, merchant, audit] = blocks[..] else {
+        panic!("the README shows two files, and a key for one")
+    };
+    fs::write(&file, format!("{gateway}{audit}")).expect("written");
     fs::write(folder.path().join("merchants/shop.toml"), merchant).expect("written");
     let plain = xtask::guests::built("plain").expect("the plugin is built");
     fs::copy(plain, folder.path().join("plugins/plain.wasm")).expect("copied");
     let checked = Command::new(env!("CARGO_BIN_EXE_paynotify"))
         .args(["config", "check", "--config", &file.display().to_string()])
         .env("AMQP_URL", "amqp://user:password@127.0.0.1:5672/%2f")
+        .env("AMQP_MANAGEMENT_URL", "http://user:password@127.0.0.1:15672")
         .output()
         .expect("run");
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));

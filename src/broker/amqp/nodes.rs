@@ -30,6 +30,11 @@ impl Nodes {
         self.uris.get(turn).cloned().unwrap_or_default()
     }
 
+    /// The node that had the last turn: the one that is connected to, if one is.
+    pub(super) fn present(&self) -> AMQPUri {
+        self.ahead().pop().map(|node| node.uri).unwrap_or_default()
+    }
+
     /// Every node once, the one whose turn it is first, the one that had the last turn last.
     pub(super) fn ahead(&self) -> Vec<Ahead> {
         let count = self.uris.len();
@@ -72,6 +77,7 @@ mod tests {
             all.sort_unstable();
             assert_eq!((all, again), ([1, 2, 3], first));
             firsts.insert(first);
+            assert_eq!(nodes.present().authority.port, first);
             let chosen = nodes.ahead().into_iter().nth(1).expect("three");
             assert_eq!(chosen.uri.authority.port, third);
             nodes.go_on_with(chosen);

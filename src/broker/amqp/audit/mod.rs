@@ -115,7 +115,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn audit_over_one_connection(shared: &Shared, expected: &Expected) -> String {
-    let node = shared.nodes.next();
+    let node = shared.nodes.present();
     let limit = shared.settings.connect_timeout;
     let connect = Link::connect(&node, format!("{} auditing", shared.settings.prefix), limit);
     let link = match timeout(limit, connect).await {
