@@ -66,7 +66,9 @@ async fn open(url: &str) -> Result<Line, Trouble> {
     let sent = channel.basic_publish("".into(), probe, options, b"probe", BasicProperties::default()).await?;
     match sent.await? {
         Confirmation::Ack(None) => Ok(Line { _connection: connection, channel }),
-        other => Err(format!("a probe was not taken: {other:?}").into()),
+        other @ (Confirmation::Ack(Some(_)) | Confirmation::Nack(_) | Confirmation::NotRequested) => {
+            Err(format!("a probe was not taken: {other:?}").into())
+        }
     }
 }
 
