@@ -11,6 +11,9 @@ fn a_cluster_survives_the_loss_of_each_member_in_each_way() {
     let timed = |what: &str| println!("{:6.1} s: {what}", began.elapsed().as_secs_f64());
     let mut cluster = Cluster::start().expect("a cluster");
     timed("it is there");
+    let settings = "{net_kernel:get_net_ticktime(), application:get_env(rabbit, dead_letter_worker_publisher_confirm_timeout)}.";
+    let settings = cluster.node(0).ctl(&["eval", settings]).expect("evaluated");
+    assert_eq!(settings.trim(), "{12,{ok,2000}}", "what the README recommends has an effect");
     declare(&cluster, "q");
     timed("a queue is declared");
     let first = cluster.leader_of("q").expect("a leader");

@@ -135,7 +135,10 @@ impl Scene {
         let victim = self.victim();
         let lasting = self.befall(format!("node {victim} frozen"), |cluster| cluster.pause(victim)).await;
         self.dwell().await;
-        block_in_place(|| self.cluster.resume(victim).expect("resumed"));
+        block_in_place(|| {
+            self.cluster.resume(victim).expect("resumed");
+            self.cluster.mend(victim).expect("mended");
+        });
         self.whole_again(lasting).await;
     }
 

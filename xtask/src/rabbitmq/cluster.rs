@@ -112,7 +112,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends a [`Cluster::pause`].
+    /// Ends a [`Cluster::pause`]. After a long one the cluster has to be [mended](Cluster::mend).
     pub fn resume(&mut self, member: usize) -> Result<()> {
         self.nodes[member].resume()?;
         self.state[member] = State::Well;
@@ -132,9 +132,20 @@ impl Cluster {
     /// alone is told to leave off and start anew, which ends its connections to clients.
     pub fn heal(&mut self, member: usize) -> Result<()> {
         self.reconnect(member)?;
-        let node = &self.nodes[member];
-        node.ctl(&["stop_app"])?;
-        node.ctl(&["start_app"])?;
+        self.start_anew(member)?;
+        self.wait_until_whole()
+    }
+
+    /// Waits until all members see each other again after one was frozen. If that took so long that the others had it
+    /// for gone, it is a partition like any other, and is mended as in [`Cluster::heal`].
+    pub fn mend(&mut self, member: usize) -> Result<()> {
+        wait_for("a member that was frozen to be one of them again", || {
+            let seen = look(&self.nodes[member])?;
+            if seen.is_parted {
+                self.start_anew(member)?;
+            }
+            seen.must_be_whole()
+        })?;
         self.wait_until_whole()
     }
 
@@ -179,6 +190,11 @@ impl Cluster {
         })
     }
 
+    fn start_anew(&self, member: usize) -> Result<()> {
+        self.nodes[member].ctl(&["stop_app"])?;
+        self.nodes[member].ctl(&["start_app"]).map(drop)
+    }
+
     /// A member of the majority that runs.
     fn well(&self) -> Result<&Node> {
         let index = self.state.iter().position(|state| *state == State::Well);
@@ -194,21 +210,31 @@ impl Cluster {
     }
 }
 
-fn wait_until_it_sees_all(node: &Node) -> Result<()> {
-    wait_for("the members to see each other", || {
-        let status = node.ctl(&["cluster_status", "--formatter", "json"])?;
-        let status: Value = serde_json::from_str(&status).context("the cluster's status is no JSON")?;
-        let running = status["running_nodes"].as_array().map_or(0, Vec::len);
-        let parted = status["partitions"].as_object().is_some_and(|partitions| !partitions.is_empty());
-        if running != MEMBERS || parted {
-            bail!(
-                "{} sees {running} of {MEMBERS} members, partitions: {}",
-                node.name(),
-                status["partitions"]
-            );
+/// What a member sees of the cluster.
+struct Seen {
+    running: usize,
+    is_parted: bool,
+}
+
+impl Seen {
+    fn must_be_whole(&self) -> Result<()> {
+        if self.running != MEMBERS || self.is_parted {
+            bail!("{} of {MEMBERS} members are seen; parted: {}", self.running, self.is_parted);
         }
         Ok(())
-    })
+    }
+}
+
+fn look(node: &Node) -> Result<Seen> {
+    let status = node.ctl(&["cluster_status", "--formatter", "json"])?;
+    let status: Value = serde_json::from_str(&status).context("the cluster's status is no JSON")?;
+    let running = status["running_nodes"].as_array().map_or(0, Vec::len);
+    let is_parted = status["partitions"].as_object().is_some_and(|partitions| !partitions.is_empty());
+    Ok(Seen { running, is_parted })
+}
+
+fn wait_until_it_sees_all(node: &Node) -> Result<()> {
+    wait_for("the members to see each other", || look(node)?.must_be_whole().context(node.name().to_owned()))
 }
 
 /// Tries until it succeeds.

@@ -28,12 +28,6 @@ const POLL: Duration = Duration::from_millis(20);
 /// Somebody may take a port between its being found free and the node's listening there.
 const START_TRIES: usize = 3;
 
-/// A frozen node counts as gone after 12 to 15 seconds, and not after a minute. What a queue did not take that had just
-/// lost its leader is dead-lettered to it again after 2 to 4 seconds, and not after 3 to 6 minutes: until then a rung
-/// moves nothing on. Both are what an operator of a cluster should set, too.
-const CLUSTER_ARGUMENTS: &str =
-    "-kernel net_ticktime 12 -rabbit dead_letter_worker_publisher_confirm_timeout 2000";
-
 /// How much of the machine a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -51,8 +45,6 @@ pub struct Node {
     name: String,
     size: Size,
     programs: Programs,
-    /// More arguments for Erlang.
-    arguments: &'static str,
     amqp_port: u16,
     distribution_port: u16,
     /// Of the management API, where it is enabled.
@@ -121,7 +113,6 @@ impl Node {
             let mut nodes = (0..count).map(prepare).collect::<Result<Vec<_>>>()?;
             let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
             for node in &mut nodes {
-                node.arguments = CLUSTER_ARGUMENTS;
                 node.configure(&names)?;
                 node.launch()?;
             }
@@ -241,13 +232,11 @@ impl Node {
             .context("the cookie cannot be protected")?;
         let keeper = Keeper::new()?;
         let name = format!("{word}@localhost");
-        let arguments = "";
         let node = Self {
             server: None,
             name,
             size,
             programs,
-            arguments,
             amqp_port,
             distribution_port,
             management_port: None,
@@ -267,11 +256,20 @@ impl Node {
             Size::Full => "",
         };
         let names: Vec<String> = cluster.iter().map(|name| format!("'{name}'")).collect();
-        let names = names.join(", ");
+        // What the README tells operators of clusters to set, and why.
+        let (tick, patience) = match cluster {
+            [] => ("", String::new()),
+            _ => (
+                "{kernel, [{net_ticktime, 12}]},",
+                format!(
+                    "{{dead_letter_worker_publisher_confirm_timeout, 2000}}, {{cluster_nodes, {{[{}], disc}}}},",
+                    names.join(", ")
+                ),
+            ),
+        };
         // Erlang terms are read half a second quicker than the newer format, which is translated into them.
         let configuration = format!(
-            "[{{rabbit, [{{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
-             {{cluster_nodes, {{[{names}], disc}}}},\n\
+            "[{tick} {{rabbit, [{patience} {{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
              {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
         );
         write(&self.folder.join("advanced.config"), &configuration)
@@ -320,10 +318,7 @@ impl Node {
             ("RABBITMQ_ALLOW_INPUT", "1".to_owned()),
             // Schedulers bound to cores would bind those of all nodes to the same ones.
             ("RABBITMQ_SCHEDULER_BIND_TYPE", "u".to_owned()),
-            (
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                format!("-noinput {LOOPBACK} {schedulers} {}", self.arguments),
-            ),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("-noinput {LOOPBACK} {schedulers}")),
             ("RABBITMQ_CTL_ERL_ARGS", LOOPBACK.to_owned()),
             // By default eleven ports serve all of a machine's rabbitmqctl.
             ("RABBITMQ_CTL_DIST_PORT_MIN", "10000".to_owned()),
