@@ -24,8 +24,8 @@ pub struct Course {
 pub struct Repeated {
     pub first: Moment,
     pub second: Moment,
-    /// Both were under way at the same time: two messages of one notification, taken up by two gateways
-    /// at once, before either could know of the other.
+    /// Both were under way at the same time, or the second began before the first was recorded: two messages of one
+    /// notification, taken up by two gateways before either could know of the other.
     pub at_once: bool,
 }
 
@@ -39,6 +39,10 @@ pub struct Step {
     /// When its first request came.
     pub came: Moment,
 }
+
+/// How long it takes at most on a busy machine from the end of an attempt until the journal has committed it. Until
+/// then another gateway does not know of it.
+const RECORDING: Duration = Duration::from_millis(500);
 
 /// Clocks are the same, but a moment passes between a process's looking at it and the next step.
 const SLACK: Duration = Duration::from_millis(20);
@@ -79,12 +83,12 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
                     .map(|(other, _)| *other)
                     .next();
                 if let Some(twin) = twin {
-                    let ended = attempt.started.after(attempt.duration);
+                    let recorded = |attempt: &Attempt| attempt.started.after(attempt.duration + RECORDING);
                     let overlaps = |other: &&Attempt| {
                         !std::ptr::eq(*other, *attempt)
                             && other.number == attempt.number
-                            && other.started <= ended
-                            && attempt.started <= other.started.after(other.duration)
+                            && other.started <= recorded(attempt)
+                            && attempt.started <= recorded(other)
                     };
                     let at_once = attempts.iter().any(|other| overlaps(&other));
                     course.repeated.push(Repeated { first: twin, second: *at, at_once });
