@@ -279,8 +279,10 @@ fn unexplained_events(evidence: &Evidence, events: &[Event]) -> Vec<String> {
     let mut ended: Vec<_> = events.iter().map(|event| event.ended_at).collect();
     ended.sort();
     // A repeated event bears the moment of the first: it says when the notification ended, not when it was published.
+    // It comes of a message that a fault cut off after that: the one that ended the notification, or a further one,
+    // which may have waited behind it for so long.
     let excused = |pair: &[Moment]| {
-        let until = pair[1].max(pair[0].after(SETTLING));
+        let until = pair[1].max(pair[0].after(plan::FURTHER + SETTLING));
         evidence.faults.iter().any(|fault| fault.excuses(pair[0], until))
     };
     let unexplained = ended.windows(2).filter(|pair| !excused(pair));
