@@ -6,8 +6,11 @@
 //! is missing at the end counts as destroyed, any other as lost. What is asked of the gateways is that they go on by
 //! themselves, with the queue declared again.
 
+use paynotify::clock;
+use paynotify::domain::Moment;
+
 use crate::evidence;
-use crate::faults::Hits;
+use crate::faults::{AFTERMATH, Hits};
 use crate::plan::{LADDER, chance};
 use crate::rabbit::{self, PREFIX, Rabbit};
 use crate::report::Report;
@@ -46,15 +49,21 @@ pub async fn delete(rig: &mut Rig, deleted: Deleted) {
         Deleted::Work => format!("{PREFIX}.work"),
         Deleted::Rung(rung) => format!("{PREFIX}.rung.{rung}"),
     };
+    let began = clock::now();
     let fault = rig.faults.begin(format!("{queue} deleted"), Hits::CutOff(rig.gateways.count()));
     let line = rabbit::connect(&rig.urls()).await.expect("RabbitMQ is there");
-    // Before: one may be recorded as ended in the moment of the deletion, and its event be lost with its message.
+    // Before: one may be recorded as ended in the moment of the deletion, and its event be lost with its message. So may
+    // one that has ended a little earlier, if the deletion before this one has cut it off: its message came back.
     let stories = evidence::journal(&rig.folder.join("data")).await.expect("the journal can be read");
     line.delete_queue(&queue).await.expect("deleted");
     // After: one may have come in until then.
-    let has_ended = |id: &String| stories.get(id).is_some_and(|story| story.state["state"] == "ended");
+    let told = |id: &String| {
+        let ended_at =
+            stories.get(id).and_then(|story| story.state["ended_at"].as_str()?.parse::<Moment>().ok());
+        ended_at.is_some_and(|moment| moment.after(AFTERMATH) < began)
+    };
     let sent = rig.record.so_far().sent;
-    rig.destroyed.extend(sent.into_iter().filter(|id| !has_ended(id)));
+    rig.destroyed.extend(sent.into_iter().filter(|id| !told(id)));
     // Anybody can publish again once the gateway has declared it anew.
     rig.reachable().await;
     rig.faults.over(fault);
