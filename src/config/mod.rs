@@ -108,6 +108,7 @@ impl Config {
                 longest_retry_after: raw.delivery.longest_retry_after.get(),
                 longest_hold: raw.delivery.longest_hold.get(),
                 further_message_lag: raw.delivery.further_message_lag.get(),
+                missing_after: raw.delivery.missing_after.get(),
             },
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
