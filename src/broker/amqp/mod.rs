@@ -26,6 +26,7 @@ mod consumer;
 mod generation;
 mod hand_back;
 mod link;
+mod mend;
 mod message;
 mod nodes;
 mod operator;
