@@ -113,7 +113,7 @@ fn document(rows: &[Row], minutes: u64, rabbitmq: &str) -> String {
     let sum = |column: usize| rows.iter().filter_map(|row| row[column].parse::<usize>().ok()).sum::<usize>();
     format!(
         "# Reliability, measured\n\n\
-         Written by `cargo xtask torture --minutes {minutes}`, scenario by scenario, each on an otherwise idle machine: \
+         Written by `cargo xtask torture --minutes {minutes}`, scenario by scenario: \
          paynotify {version}, RabbitMQ {rabbitmq}, {system}, {cores} cores. \
          `cargo xtask torture --seed SEED --scenario SCENARIO` repeats a line's plan.\n\n\
          **{faults} faults, {accepted} accepted notifications: {lost} lost, {unexplained} unexplained.**\n\n{table}\n{legend}",
