@@ -2,7 +2,7 @@
 //!
 //! Rule: whatever ends, ends the whole generation. A delivery belongs to its generation and can be settled nowhere
 //! else, because a delivery tag means another message on another channel. What was unsettled when a generation ends
-//! is delivered again by the broker.
+//! is delivered again by the broker, if its queue is there: so nothing ends because a queue was deleted (`mend`).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

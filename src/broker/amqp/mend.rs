@@ -8,6 +8,7 @@
 //! Deliberately absent: finding out what is missing. All of it is declared, which leaves alone what is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::Connection;
 use tokio::time::{Instant, timeout};
@@ -17,6 +18,11 @@ use super::backoff::Backoff;
 use super::generation::Generation;
 use super::state::Shared;
 use super::supervisor::{DECLARING, PEACE};
+
+/// How long a deletion is given to reach every channel, here and at other gateways, before the queue is declared again.
+/// RabbitMQ (3.10) tells a channel of the deletion, which then tries to consume from a queue of that name once more; if
+/// there is one already, it does, but forgets that it does: the consumer is never cancelled, and gets nothing any more.
+const DELETING: Duration = Duration::from_millis(500);
 
 /// Declares again whenever somebody asks for it, until the generation ends or it fails for longer than
 /// `confirm_timeout`; says why.
@@ -42,6 +48,7 @@ async fn mend(shared: &Shared, generation: &Generation, connection: &Connection)
             backoff.reset();
             warn!("a queue is missing, deleted perhaps: exchanges and queues are declared again");
         }
+        tokio::time::sleep(DELETING).await;
         if let Err(reason) = declare(shared, connection, &mut backoff).await {
             return reason;
         }

@@ -3,13 +3,14 @@
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
 //! `receipt` (the only way out), `nodes` and `link` (where RabbitMQ is, and a connection to it), `generation` and
-//! `supervisor` (what lives and ends together), `audit` (whether RabbitMQ is set up to keep all that), `operator` (what
+//! `supervisor` (what lives and ends together), `mend` (what an operator has deleted), `audit` (whether RabbitMQ is set up to keep all that), `operator` (what
 //! a person does by hand).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
 //! - a confirm or a return is never booked on the wrong message (`publisher`);
-//! - a delivery is never settled on another connection than its own (`generation`);
+//! - a delivery is never settled on another channel than its own (`generation`, `hand_back`);
+//! - what is in hand when its queue is deleted is carried through (`mend`, `consumer`);
 //! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]);
 //! - nothing is taken from a RabbitMQ that would break the others (`audit`);
 //! - a node that confirms nothing any more is left as soon as another one is found that does (`pulse`).
