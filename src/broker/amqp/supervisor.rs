@@ -81,7 +81,7 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
                 Err(trouble) => trouble,
             },
         };
-        let what = format!("{place}: {}", trouble.what);
+        let what = format!("{place}: {}", without_user(&trouble.what, &node));
         shared.state.send_replace(State::Away(what.clone()));
         let was_careful = shared.careful.swap(trouble.is_unparsable, Ordering::Relaxed);
         if trouble.is_unparsable {
@@ -126,7 +126,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     let connect = |role| Link::connect(node, format!("{} {role}", shared.settings.prefix), limit);
     let connections = async { tokio::try_join!(connect("publishing"), connect("consuming")) };
     let (publishing, consuming) = match timeout(limit, connections).await {
-        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error, node))?,
+        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,
         Err(_) => {
             let what = format!("connecting took longer than {limit:?}");
             return Err(Trouble::with(what, "check the host and port, and what is between"));
@@ -144,7 +144,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     };
     let channels = match timeout(DECLARING, channels).await {
         Ok(channels) => {
-            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error, node))?
+            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error))?
         }
         Err(_) => {
             let what = format!("declaring exchanges and queues took longer than {DECLARING:?}");
@@ -318,11 +318,14 @@ fn is_of_a_channel(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
+/// RabbitMQ names the user whom it refuses, in quotation marks.
+fn without_user(what: &str, node: &AMQPUri) -> String {
+    what.replace(&format!("'{}'", node.authority.userinfo.username), "of the URL")
+}
+
 impl Trouble {
-    fn of(doing: &str, error: &Error, node: &AMQPUri) -> Self {
-        // RabbitMQ names the user whom it refuses, in quotation marks.
-        let user = format!("'{}'", node.authority.userinfo.username);
-        Self::with(format!("{doing}: {error}").replace(&user, "of the URL"), advice(error))
+    fn of(doing: &str, error: &Error) -> Self {
+        Self::with(format!("{doing}: {error}"), advice(error))
     }
 
     fn with(what: String, advice: &'static str) -> Self {
