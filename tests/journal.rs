@@ -582,3 +582,30 @@ async fn what_nothing_was_heard_of_for_long_is_missing_once() {
     );
     assert_eq!(missing(350_000, 10).await.len(), 3);
 }
+
+#[tokio::test]
+async fn an_ending_is_untold_until_it_is_told() {
+    let folder = folder();
+    let journal = &open(&folder).await;
+    let untold = async |now: i64| {
+        let search = Search { now: at(now), missing_after: Duration::from_secs(100), most: 10 };
+        let found = journal.untold(search).await.expect("sought");
+        found.iter().map(|event| serde_json::to_string(event).expect("it is JSON")).collect::<Vec<_>>()
+    };
+    for name in ["n1", "n2"] {
+        record(journal, entry(name, 1_500, ended(2), Some(attempt(2)))).await;
+    }
+    record(journal, entry("n3", 1_500, waiting(2), None)).await;
+    journal.told(&id("n2")).await;
+    assert_eq!(untold(101_000).await, [""; 0], "it may be on its way");
+    let event = format!(
+        r#"{{"schema":"payment-outcome/1","notification_id":"n1","merchant_id":"shop","merchant_order_id":null,"payment_id":null,"outcome":"stopped","detail":"genug","attempts":2,"first_seen":"{}","ended_at":"{}"}}"#,
+        at(0),
+        at(1_500)
+    );
+    assert_eq!(untold(102_000).await, [event]);
+    assert_eq!(untold(102_000).await, [""; 0], "nobody is given it twice");
+    assert_eq!(untold(203_000).await.len(), 1);
+    journal.told(&id("n1")).await;
+    assert_eq!(untold(400_000).await, [""; 0]);
+}

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 
 use paynotify::domain::Moment;
 use support::amqp::until;
@@ -81,4 +82,32 @@ async fn what_merely_waits_is_left_alone() {
     assert_eq!(put_back(&gateway), Vec::<Value>::new());
     assert_eq!(merchant.requests().len(), 2);
     assert_eq!(rabbit.outside.waiting().await, 0);
+}
+
+/// The note that the payment centre was told is lost with the process that was killed before it wrote it; or the event
+/// was lost with a queue that was deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ending_that_nobody_may_have_been_told_of_is_told() {
+    let mut rabbit = Rabbit::start().await;
+    let merchant = StubMerchant::start(in_turn([Answer::Confirm])).await;
+    let mut gateway = started(&rabbit, &merchant, "2s", r#"["4s"]"#).await;
+    rabbit.send(&record("n1", "shop", "o1")).await;
+    let (_, event) = rabbit.next_event().await;
+    let journal = gateway.folder().join("data/journal.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(journal);
+    let mut other = SqliteConnection::connect_with(&options).await.expect("opened");
+    until("it is noted as told", async || {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM notification WHERE told = 1")
+            .fetch_one(&mut other)
+            .await
+            .expect("readable")
+            == 1
+    })
+    .await;
+    sqlx::query("UPDATE notification SET told = NULL").execute(&mut other).await.expect("forgotten");
+    let (routing_key, again) = rabbit.next_event().await;
+    assert_eq!((routing_key.as_str(), &again), ("confirmed.shop", &event));
+    assert!(gateway.stop().success());
+    assert_eq!(rabbit.outside.count("test-outcomes").await, 0, "an event too many");
+    assert_eq!(merchant.requests().len(), 1);
 }

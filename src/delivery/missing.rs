@@ -8,7 +8,9 @@
 //! The rule: nothing is put back that may merely wait in a long queue. While the messages that are taken up are late
 //! themselves, or the broker cannot be used, nothing is sought.
 //!
-//! Deliberately absent: events of notifications that have ended. They are published before the message is forgotten.
+//! The same holds for endings: the journal notes when the payment centre has been told, and what is untold for long is told.
+//!
+//! Deliberately absent: what no gateway has ever seen.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -70,16 +72,41 @@ impl Deliverer {
                 self.punctuality.note_trouble();
             }
             while !*draining.borrow() && self.punctuality.has_been_good() {
-                if self.put_back().await < BATCH {
+                if self.put_back().await < BATCH && self.tell_again().await < BATCH {
                     break;
                 }
             }
         }
     }
 
+    fn search(&self) -> Search {
+        Search { now: clock::now(), missing_after: self.policy.missing_after, most: BATCH }
+    }
+
+    /// Tells the payment centre of some endings that it is not known to have been told of, and says how many those were.
+    async fn tell_again(&self) -> usize {
+        let untold = match self.journal.untold(self.search()).await {
+            Ok(untold) => untold,
+            Err(error) => {
+                tracing::warn!(%error, "endings that nobody was told of were not sought");
+                return 0;
+            }
+        };
+        for event in &untold {
+            let notification = &event.notification_id;
+            if let Err(error) = self.broker.tell(event).await {
+                tracing::warn!(%notification, %error, "the payment centre may not know how it ended, and could not be told");
+                return 0;
+            }
+            tracing::warn!(%notification, outcome = event.outcome, "the payment centre may not have known how it ended and is told");
+            self.journal.told(notification).await;
+        }
+        untold.len()
+    }
+
     /// Publishes some of what is missing again, and says how many that were; fewer than [`BATCH`] if it was all.
     async fn put_back(&self) -> usize {
-        let search = Search { now: clock::now(), missing_after: self.policy.missing_after, most: BATCH };
+        let search = self.search();
         let missing = match self.journal.missing(search).await {
             Ok(missing) => missing,
             Err(error) => {

@@ -136,7 +136,7 @@ impl Deliverer {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
                 self.conclude(in_hand, Attempted { happened, record: None }).await;
             }
-            Some(TakeUp::Behind(step)) => catch_up(in_hand, step).await,
+            Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
     }
 
@@ -152,11 +152,11 @@ impl Deliverer {
         let at = entry.at;
         match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
             None => in_hand.receipt.hand_back().await,
-            Some(Recording::Current(recorded)) => carry_out(in_hand, step, at, recorded).await,
+            Some(Recording::Current(recorded)) => self.carry_out(in_hand, step, at, recorded).await,
             Some(Recording::Behind(standing)) => {
                 let lag = self.policy.further_message_lag;
                 match behind(&envelope.progress, in_hand.redelivered, standing, lag) {
-                    Some(step) => catch_up(in_hand, step).await,
+                    Some(step) => self.catch_up(in_hand, step).await,
                     // Nothing is as far as what has just been recorded, so this cannot be; it comes again.
                     None => in_hand.receipt.hand_back().await,
                 }
@@ -178,6 +178,55 @@ impl Deliverer {
             return without(Happened::Held(HoldReason::MerchantBusy));
         };
         attempt(envelope, merchant).await
+    }
+
+    /// Carries out what follows an attempt, which is recorded.
+    async fn carry_out(&self, in_hand: InHand, step: NextStep, at: Moment, recorded: Recorded) {
+        let InHand { envelope, receipt, .. } = in_hand;
+        let result = match step {
+            NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
+                receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
+            }
+            NextStep::Finish(outcome) => {
+                let attempts = outcome.attempts(envelope.progress.attempt);
+                let first_seen = envelope.progress.first_seen;
+                self.finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
+            }
+        };
+        settled(result, Some(&envelope));
+    }
+
+    /// Settles a message that makes no attempt, because its notification has come further.
+    async fn catch_up(&self, in_hand: InHand, step: Behind) {
+        let InHand { envelope, receipt, redelivered, .. } = in_hand;
+        let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
+        tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
+        let result = match step {
+            Behind::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
+            Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
+            Behind::Forget(recorded) => receipt.forget(recorded).await,
+            Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
+        };
+        settled(result, Some(&envelope));
+    }
+
+    /// Tells the payment centre, forgets the message, and notes that the payment centre has been told.
+    async fn finish(
+        &self,
+        envelope: &Envelope,
+        receipt: Box<dyn Receipt>,
+        ending: Ending,
+    ) -> Result<(), BrokerError> {
+        let Ending { outcome, attempts, first_seen, at, recorded } = ending;
+        let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
+        match outcome {
+            Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await?,
+            Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
+                receipt.finish(&event, recorded).await?;
+            }
+        }
+        self.journal.told(envelope.notification.id()).await;
+        Ok(())
     }
 }
 
@@ -214,47 +263,6 @@ impl InHand {
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
                 _ = drained.wait_for(|draining| *draining) => return None,
             }
-        }
-    }
-}
-
-/// Carries out what follows an attempt, which is recorded.
-async fn carry_out(in_hand: InHand, step: NextStep, at: Moment, recorded: Recorded) {
-    let InHand { envelope, receipt, .. } = in_hand;
-    let result = match step {
-        NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-            receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
-        }
-        NextStep::Finish(outcome) => {
-            let attempts = outcome.attempts(envelope.progress.attempt);
-            let first_seen = envelope.progress.first_seen;
-            finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
-        }
-    };
-    settled(result, Some(&envelope));
-}
-
-/// Settles a message that makes no attempt, because its notification has come further.
-async fn catch_up(in_hand: InHand, step: Behind) {
-    let InHand { envelope, receipt, redelivered, .. } = in_hand;
-    let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
-    tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
-    let result = match step {
-        Behind::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
-        Behind::Finish(ending) => finish(&envelope, receipt, ending).await,
-        Behind::Forget(recorded) => receipt.forget(recorded).await,
-        Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
-    };
-    settled(result, Some(&envelope));
-}
-
-async fn finish(envelope: &Envelope, receipt: Box<dyn Receipt>, ending: Ending) -> Result<(), BrokerError> {
-    let Ending { outcome, attempts, first_seen, at, recorded } = ending;
-    let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
-    match outcome {
-        Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await,
-        Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
-            receipt.finish(&event, recorded).await
         }
     }
 }

@@ -17,7 +17,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Envelope, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
+    Envelope, MerchantId, Moment, Notification, NotificationId, OutcomeEvent, Recorded, Standing, TakeUp,
+    Taken,
 };
 
 pub use sqlite::{Settings, SqliteJournal};
@@ -59,6 +60,17 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// The journal cannot be read or written.
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError>;
+
+    /// Notes that the payment centre has been told how a notification ended. Returns before it is written: should the
+    /// note be lost, the payment centre is told again.
+    async fn told(&self, id: &NotificationId);
+
+    /// Those of the notifications that have ended of which the payment centre is not known to have been told for so
+    /// long. Otherwise as [`missing`](Self::missing).
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    async fn untold(&self, search: Search) -> Result<Vec<OutcomeEvent>, JournalError>;
 
     /// The whole story of a notification; `None` when the journal has never heard of it.
     ///

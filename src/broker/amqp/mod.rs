@@ -54,11 +54,12 @@ pub use operator::{Drain, Drained, Operator, OperatorError, QueueRow, Report, Ru
 use prometheus_client::registry::Registry;
 pub use settings::{InvalidSettings, Settings};
 
+use self::message::Outgoing;
 use self::receipt::Taken;
 use self::state::{Phase, Shared, State};
 use super::{Broker, BrokerError, Delivery};
 use crate::clock;
-use crate::domain::Envelope;
+use crate::domain::{Envelope, OutcomeEvent};
 
 /// How many read deliveries wait for [`Broker::next`], so that reading one and handing one out overlap.
 const READ_AHEAD: usize = 16;
@@ -113,6 +114,17 @@ impl AmqpBroker {
         Ok(Self { shared, taken: Mutex::new(taken), supervisor, auditor, running })
     }
 
+    /// Publishes what replaces no delivery.
+    async fn publish_by_itself(&self, message: Outgoing) -> Result<(), BrokerError> {
+        let generation = self.shared.generation()?;
+        // The publisher's own bound does not count the time in which RabbitMQ is blocked; a caller's does.
+        let limit = self.shared.settings.confirm_timeout * 2;
+        match timeout(limit, generation.publish(message)).await {
+            Ok(published) => published.map(drop),
+            Err(_) => Err(BrokerError::Unknown(limit)),
+        }
+    }
+
     /// The next delivery of a generation that still lives, once the broker takes messages.
     async fn take(&self) -> Option<Delivery> {
         let slot = self.shared.slots.clone().acquire_owned().await.ok()?;
@@ -153,13 +165,13 @@ impl Broker for AmqpBroker {
             let routing_key = envelope.notification.merchant().as_str().into();
             topology::Address { exchange: topology.incoming.clone(), routing_key }
         };
-        let generation = self.shared.generation()?;
-        // The publisher's own bound does not count the time in which RabbitMQ is blocked; a caller's does.
-        let limit = self.shared.settings.confirm_timeout * 2;
-        match timeout(limit, generation.publish(message::notification(envelope, address))).await {
-            Ok(published) => published.map(drop),
-            Err(_) => Err(BrokerError::Unknown(limit)),
-        }
+        self.publish_by_itself(message::notification(envelope, address)).await
+    }
+
+    async fn tell(&self, event: &OutcomeEvent) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        let event = message::outcome(event, &self.shared.topology)?;
+        self.publish_by_itself(event).await
     }
 
     async fn next(&self) -> Option<Delivery> {

@@ -14,7 +14,6 @@ use super::hand_back::{ChannelAcker, HandBack};
 use super::message::{self, Arrived, Outgoing};
 use super::publisher::Settled;
 use super::state::{Phase, Shared};
-use super::topology::outcome_address;
 use crate::broker::{BrokerError, Content, Delivery, Receipt};
 use crate::clock;
 use crate::domain::{Envelope, OutcomeEvent, Recorded};
@@ -123,11 +122,8 @@ impl AmqpReceipt {
     }
 
     async fn publish_event(&mut self, event: &OutcomeEvent) -> Result<Settled, BrokerError> {
-        let address = outcome_address(&self.shared.topology, event.routing_key());
-        match message::outcome(event, address) {
-            Ok(event) => self.publish(event).await,
-            Err(error) => Err(BrokerError::Refused(format!("the outcome event cannot be written: {error}"))),
-        }
+        let event = message::outcome(event, &self.shared.topology)?;
+        self.publish(event).await
     }
 }
 

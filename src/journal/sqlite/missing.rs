@@ -1,4 +1,4 @@
-//! Notifications under way that nothing has been heard of for long.
+//! Notifications under way that nothing has been heard of for long, and ended ones that nobody may have been told of.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sqlx::{Row as _, SqliteConnection, query};
 
 use super::lookup;
-use crate::domain::{Envelope, Moment, Notification, Progress, Standing};
+use crate::domain::{Ending, Envelope, Moment, Notification, OutcomeEvent, Progress, Standing};
 use crate::journal::{Search, State};
 
 /// A notification as it is found.
@@ -18,13 +18,27 @@ pub(super) struct Missing {
     state: String,
 }
 
+/// What is sought.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sought {
+    /// Notifications whose attempt is overdue.
+    UnderWay,
+    /// Notifications that have ended untold.
+    Untold,
+}
+
 /// Takes some: notes that something has happened to them now, so that nobody takes them again soon.
 pub(super) async fn take(
     connection: &mut SqliteConnection,
     search: &Search,
+    sought: Sought,
 ) -> Result<Vec<Missing>, sqlx::Error> {
     let heard_before = before(search.now, search.missing_after);
-    let rows = query(TAKE)
+    let take = match sought {
+        Sought::UnderWay => TAKE_UNDER_WAY,
+        Sought::Untold => TAKE_UNTOLD,
+    };
+    let rows = query(take)
         .bind(search.now.unix_milliseconds())
         .bind(heard_before.unix_milliseconds())
         .bind(heard_before.to_string())
@@ -44,12 +58,16 @@ pub(super) async fn take(
 
 /// Moments in a state are texts of one length, which sort as the moments do. Whatever is due has not been touched since
 /// it was written down, so the index on `updated_at` leaves few to look at.
-const TAKE: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
+const TAKE_UNDER_WAY: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
     SELECT id FROM notification
     WHERE phase IN ('accepted', 'waiting', 'held') AND updated_at < ?2
     AND coalesce(state ->> 'due', '') < ?3 AND coalesce(begun_at, 0) < ?2
     AND (phase != 'accepted' OR coalesce(unixepoch(CAST(raw AS TEXT) ->> 'not_before') * 1000, 0) < ?2)
     LIMIT ?4
+) RETURNING id, raw, first_seen, state";
+
+const TAKE_UNTOLD: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
+    SELECT id FROM notification WHERE phase = 'ended' AND told IS NULL AND updated_at < ?2 AND ?3 != '' LIMIT ?4
 ) RETURNING id, raw, first_seen, state";
 
 fn before(now: Moment, span: Duration) -> Moment {
@@ -58,19 +76,36 @@ fn before(now: Moment, span: Duration) -> Moment {
 }
 
 impl Missing {
-    /// What to publish; nothing if it cannot be read, or is not due yet: the first attempt's moment is in the record.
-    pub(super) fn envelope(self, now: Moment) -> Option<Envelope> {
+    fn read(self) -> Option<(Notification, State, Moment)> {
         let notification = Notification::parse(Bytes::from(self.raw)).ok();
-        let state: Option<State> = serde_json::from_str(&self.state).ok();
-        let (Some(notification), Some(state)) = (notification, state) else {
+        let state = serde_json::from_str(&self.state).ok();
+        let read =
+            notification.zip(state).map(|(notification, state)| (notification, state, self.first_seen));
+        if read.is_none() {
             tracing::error!(
                 notification = self.id,
                 "it is missing at the broker, and its record cannot be read"
             );
-            return None;
-        };
-        let progress = match lookup::standing(&state, self.first_seen) {
-            None => Progress::new(&notification, self.first_seen),
+        }
+        read
+    }
+
+    /// What the payment centre is to be told; nothing if it cannot be read.
+    pub(super) fn event(self) -> Option<OutcomeEvent> {
+        let (notification, state, first_seen) = self.read()?;
+        match lookup::standing(&state, first_seen)? {
+            Standing::Ended(Ending { outcome, attempts, first_seen, at, .. }) => {
+                Some(OutcomeEvent::new(&notification, &outcome, attempts, first_seen, at))
+            }
+            Standing::Waiting(_) => None,
+        }
+    }
+
+    /// What to publish; nothing if it cannot be read, or is not due yet: the first attempt's moment is in the record.
+    pub(super) fn envelope(self, now: Moment) -> Option<Envelope> {
+        let (notification, state, first_seen) = self.read()?;
+        let progress = match lookup::standing(&state, first_seen) {
+            None => Progress::new(&notification, first_seen),
             Some(Standing::Waiting(progress)) => progress,
             Some(Standing::Ended(_)) => return None,
         };

@@ -22,9 +22,10 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::missing::{Missing, Sought};
 use self::writer::{Command, Row};
 use super::{Acceptance, Entry, Journal, JournalError, Recording, Search, State, Story};
-use crate::domain::{Envelope, Notification, NotificationId, TakeUp, Taken};
+use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 use crate::sqlite::{self, Place, Problem, Schema};
 
 /// The `application_id` is "pnj1" in ASCII.
@@ -126,8 +127,18 @@ impl Journal for SqliteJournal {
     }
 
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError> {
-        let found = self.ask(|answer| Command::Missing(search, answer)).await?;
+        let found = self.ask(|answer| Command::Seek(search, Sought::UnderWay, answer)).await?;
         Ok(found.into_iter().filter_map(|found| found.envelope(search.now)).collect())
+    }
+
+    async fn told(&self, id: &NotificationId) {
+        // A journal that is closed loses no more than the note.
+        let _ = self.commands.send(Command::Told(id.clone())).await;
+    }
+
+    async fn untold(&self, search: Search) -> Result<Vec<OutcomeEvent>, JournalError> {
+        let found = self.ask(|answer| Command::Seek(search, Sought::Untold, answer)).await?;
+        Ok(found.into_iter().filter_map(Missing::event).collect())
     }
 
     async fn record(&self, entry: Entry) -> Result<Recording, JournalError> {

@@ -10,7 +10,7 @@ use sqlx::{Connection, Row as _, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::missing::Missing;
+use super::missing::{Missing, Sought};
 use super::{error, json, lookup, missing};
 use crate::domain::{
     Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
@@ -61,7 +61,9 @@ pub(super) enum Command {
     /// A message of this notification is taken up.
     TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
     Record(Box<Row>, Option<Box<Attempt>>, Answer<Recording>),
-    Missing(Search, Answer<Vec<Missing>>),
+    /// The payment centre has been told of this one's end.
+    Told(NotificationId),
+    Seek(Search, Sought, Answer<Vec<Missing>>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -112,7 +114,8 @@ impl Writer {
                     group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
                     group.records.push((*row, answer));
                 }
-                Command::Missing(search, answer) => group.searches.push((search, answer)),
+                Command::Told(id) => group.told.push(id),
+                Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
                 // What is in the queue already is still written.
                 Command::Close => self.waiting.close(),
             }
@@ -135,7 +138,8 @@ struct Group {
     messages: Vec<(Row, Taken, Answer<TakeUp>)>,
     records: Vec<(Row, Answer<Recording>)>,
     attempts: Vec<(NotificationId, Attempt)>,
-    searches: Vec<(Search, Answer<Vec<Missing>>)>,
+    told: Vec<NotificationId>,
+    searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
 }
 
 /// The answers to a group that was written, in the order in which it was asked.
@@ -168,8 +172,11 @@ impl Group {
         let recordings = self.write_records(connection).await?;
         let take_ups = self.write_beginnings(connection).await?;
         let mut missing = Vec::with_capacity(self.searches.len());
-        for (search, _) in &self.searches {
-            missing.push(missing::take(connection, search).await?);
+        if !self.told.is_empty() {
+            query(TOLD).bind(json(&self.told)).execute(&mut *connection).await?;
+        }
+        for (search, sought, _) in &self.searches {
+            missing.push(missing::take(connection, search, *sought).await?);
         }
         sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
             values
@@ -252,7 +259,7 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, searches: _ } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _ } = self;
         !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
     }
 
@@ -260,7 +267,7 @@ impl Group {
     fn answer(self, written: Result<Written, Problem>, place: &str) {
         match written {
             Ok(Written { acceptances, take_ups, recordings, missing }) => {
-                for ((_, answer), missing) in self.searches.into_iter().zip(missing) {
+                for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
                     let _ = answer.send(Ok(missing));
                 }
                 for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
@@ -279,7 +286,7 @@ impl Group {
                 let error = || error(place, &problem);
                 self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.searches.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
                 self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
                 self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }
@@ -303,6 +310,8 @@ const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
 
 const ACCEPTED: &str =
     "UPDATE notification SET state = ?1 WHERE phase = 'received' AND id IN (SELECT value FROM json_each(?2))";
+
+const TOLD: &str = "UPDATE notification SET told = 1 WHERE id IN (SELECT value FROM json_each(?1))";
 
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt
     (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail) ";
