@@ -1,5 +1,6 @@
 //! Named texts in order, and their way into a query or a form body.
 
+use crate::PluginError;
 use crate::percent::{Style, encoded};
 
 /// Fields of a request: names and values, in the order of sending. Values are plain text, not yet encoded.
@@ -78,6 +79,21 @@ pub fn query_of(url: &str) -> &str {
     url.split_once('?').map_or("", |(_, query)| query)
 }
 
+/// The URL without its fragment, for formats whose URL has no query of its own: the receivers' software takes everything in
+/// the query for a signed field, so that the signature could not be right.
+///
+/// # Errors
+///
+/// [`PluginError::UnusableSettings`] that names the URL, if it has a query.
+pub fn without_query(url: &str) -> Result<&str, PluginError> {
+    if query_of(url).is_empty() {
+        return Ok(url.split(['?', '#']).next().unwrap_or_default());
+    }
+    Err(PluginError::UnusableSettings(
+        "url: it has a query of its own, which this format does not allow".to_owned(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +132,11 @@ mod tests {
         assert_eq!(query_of("http://shop.test/n"), "");
         assert_eq!(query_of("http://shop.test/n#a?b"), "");
         assert_eq!(query_of("http://shop.test/n?a=1?2#x"), "a=1?2");
+        for url in
+            ["http://shop.test/n", "http://shop.test/n?", "http://shop.test/n?#a?b", "http://shop.test/n#a"]
+        {
+            assert_eq!(without_query(url), Ok("http://shop.test/n"));
+        }
+        assert!(matches!(without_query("http://shop.test/n?a"), Err(PluginError::UnusableSettings(_))));
     }
 }

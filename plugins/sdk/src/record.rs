@@ -57,13 +57,19 @@ pub fn of_kind(notification: &Notification, kinds: &[&str]) -> Result<(), Plugin
     Err(unusable("kind", &format!("this format can tell of a {kinds} only, not of `{}`", notification.kind)))
 }
 
+/// A value of the producer's own as its JSON text, byte for byte: an amount such as `0.10` keeps its zero.
+#[must_use]
+pub fn extra_json<'a>(notification: &'a Notification, name: &str) -> Option<&'a str> {
+    notification.extra.iter().find_map(|(known, json)| (known == name).then_some(json.as_str()))
+}
+
 /// A value of the producer's own, read from its JSON text.
 ///
 /// # Errors
 ///
 /// [`PluginError::UnusableRecord`] that names it, if it is not JSON.
 pub fn extra(notification: &Notification, name: &str) -> Result<Option<Value>, PluginError> {
-    let Some((_, json)) = notification.extra.iter().find(|(known, _)| known == name) else { return Ok(None) };
+    let Some(json) = extra_json(notification, name) else { return Ok(None) };
     match serde_json::from_str(json) {
         Ok(value) => Ok(Some(value)),
         Err(error) => Err(unusable(&format!("extra.{name}"), &format!("not JSON: {error}"))),

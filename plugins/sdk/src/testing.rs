@@ -83,6 +83,38 @@ pub fn response_with_header(status: u16, name: &str, value: &str, body: &str) ->
     HttpResponse { headers: vec![header], ..response(status, body) }
 }
 
+/// The fields of a query or a form, decoded as a receiver does it, once: `+` is a blank.
+///
+/// # Panics
+///
+/// When it is not well-formed.
+#[must_use]
+pub fn decoded_form(form: impl AsRef<[u8]>) -> Vec<(String, String)> {
+    let form = std::str::from_utf8(form.as_ref()).expect("a form is ASCII");
+    let pair = |field: &str| {
+        let (name, value) = field.split_once('=').expect("a name and a value");
+        (decoded(name), decoded(value))
+    };
+    form.split('&').map(pair).collect()
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [rest.next().expect("a digit"), rest.next().expect("another digit")];
+                let digits = std::str::from_utf8(&digits).expect("digits are ASCII");
+                u8::from_str_radix(digits, 16).expect("digits are hexadecimal")
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).expect("text is UTF-8")
+}
+
 /// Has every key, and shows what was to be signed or sealed: `<algorithm>(<key>, <text>)`, where the secret stands as
 /// `{secret}` or `{secret-sha256-hex}`, and `seal(<key>, <nonce>, <additional data>, <plaintext>)`. The algorithms are
 /// written as the contract writes them. A key's id is its name in capitals.
