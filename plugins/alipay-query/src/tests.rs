@@ -171,4 +171,10 @@ proptest! {
         let content: serde_json::Value = serde_json::from_str(&fields[0].1).expect("JSON");
         prop_assert_eq!(content, serde_json::json!({"out_trade_no": number}));
     }
+
+    /// Only an answer that says so itself confirms, whatever else is in it.
+    #[test]
+    fn only_a_final_status_confirms(body in "(\\{|\\}|\"code\":\"10000\"|\"alipay_trade_query_response\":|\"trade_status\":|\"WAIT_BUYER_PAY\"|\"TRADE\"|,|null|\\[|\\]){0,12}") {
+        prop_assert!(matches!(verdict(200, &body), Verdict::Retry(_)));
+    }
 }

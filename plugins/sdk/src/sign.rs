@@ -162,3 +162,66 @@ pub fn bytes(bytes: impl AsRef<[u8]>) -> Part {
 fn unusable(role: &str, reason: &str) -> PluginError {
     PluginError::UnusableKey(format!("{role}: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails in one way, or names the key that it was asked for.
+    struct Failing(Option<CryptoError>);
+
+    impl Crypto for Failing {
+        fn sign(&self, key: &str, _: Algorithm, _: &[Part]) -> Result<Vec<u8>, CryptoError> {
+            self.0.map_or(Ok(key.as_bytes().to_vec()), Err)
+        }
+
+        fn seal(&self, key: &str, _: &[u8], _: &[u8], _: &[u8]) -> Result<Vec<u8>, CryptoError> {
+            self.0.map_or(Ok(key.as_bytes().to_vec()), Err)
+        }
+
+        fn describe(&self, key: &str) -> Result<KeyInfo, CryptoError> {
+            let info = KeyInfo { id: key.to_owned(), certificate_pem: None, public_key: None };
+            self.0.map_or(Ok(info), Err)
+        }
+    }
+
+    fn binding(role: &str, name: &str) -> KeyBinding {
+        KeyBinding { role: role.to_owned(), name: name.to_owned() }
+    }
+
+    #[test]
+    fn keys_are_found_by_role_the_newest_first() {
+        let bindings = [binding("a", "a2"), binding("b", "b1"), binding("a", "a1")];
+        let keys = Keys::new(&bindings, &Failing(None));
+        let names = |role| -> Vec<Vec<u8>> {
+            keys.all(role).map(|key| key.sign(Algorithm::Md5, "").expect("signed")).collect()
+        };
+        assert_eq!(names("a"), [b"a2", b"a1"]);
+        assert_eq!(keys.newest("a").and_then(|key| key.seal(&[], &[], &[])), Ok(b"a2".to_vec()));
+        assert_eq!(keys.newest("b").and_then(|key| key.info()).map(|info| info.id), Ok("b1".to_owned()));
+        assert_eq!(
+            keys.newest("c").err(),
+            Some(PluginError::UnusableKey("c: the merchant's file gives no key to this role".to_owned()))
+        );
+    }
+
+    #[test]
+    fn each_failure_names_the_role_and_whose_trouble_it_is() {
+        let bindings = [binding("signing", "k")];
+        for (error, expected) in [
+            (CryptoError::NoSuchKey, "signing: the gateway has no such key"),
+            (CryptoError::AlgorithmNotAllowed, "signing: the key is bound to another algorithm"),
+            (CryptoError::BadInput, "signing: the key is not of the kind that this format needs"),
+        ] {
+            let crypto = Failing(Some(error));
+            let key = Keys::new(&bindings, &crypto).newest("signing").expect("there");
+            assert_eq!(key.sign(Algorithm::Md5, ""), Err(PluginError::UnusableKey(expected.to_owned())));
+        }
+        let crypto = Failing(Some(CryptoError::Internal));
+        let key = Keys::new(&bindings, &crypto).newest("signing").expect("there");
+        assert_eq!(
+            key.info().err(),
+            Some(PluginError::Other("signing: the gateway could not use the key".to_owned()))
+        );
+    }
+}
