@@ -161,6 +161,15 @@ fn anything_else_is_asked_again() {
     assert!(matches!(verdict(302, ""), Verdict::Retry(_)));
 }
 
+#[test]
+fn it_says_what_it_is() {
+    let description = AlipayQuery::describe();
+    assert_eq!(description.name, "alipay-query");
+    assert_eq!(description.ladders[0].name, "alipay-query");
+    assert_eq!(description.ladders[0].delays_seconds, [30, 60, 180, 360, 600]);
+    assert_eq!(description.keys[0].algorithms, [Algorithm::RsaPkcs1v15Sha256]);
+}
+
 proptest! {
     #[test]
     fn no_order_number_can_ask_for_another(number in "\\PC{1,64}") {

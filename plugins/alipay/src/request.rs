@@ -3,6 +3,9 @@
 //! Signed are all fields but `sign` and `sign_type`, sorted, as plain text; the signature is Base64. `notify_id` is the same
 //! at every attempt, `notify_time` is the attempt's, and so each attempt is signed anew. No field is ever sent empty:
 //! the official libraries disagree with each other on whether an empty one is signed.
+//!
+//! One thing no sender can mend: the oldest check of the official Node library decodes values a second time, and fails on
+//! a `%` in a subject or in the merchant's own text.
 
 use paynotify_plugin::form::{Fields, without_query};
 use paynotify_plugin::percent::Style;

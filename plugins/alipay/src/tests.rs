@@ -236,6 +236,16 @@ fn replies_are_judged_as_alipay_does() {
     assert!(matches!(judge::<Alipay>(&notification(), &endpoint, &cut), Ok(Verdict::Retry(_))));
 }
 
+#[test]
+fn it_says_what_it_is() {
+    let description = Alipay::describe();
+    assert_eq!((description.name.as_str(), description.ladders[0].name.as_str()), ("alipay", "alipay"));
+    // 24 h 24 min in all, as the seven published gaps have it.
+    assert_eq!(description.ladders[0].delays_seconds.iter().sum::<u32>(), 24 * 3_600 + 24 * 60);
+    assert_eq!(description.ladders[0].delays_seconds.len(), 7);
+    assert_eq!(description.keys[0].algorithms, [Algorithm::RsaPkcs1v15Sha256]);
+}
+
 proptest! {
     /// Whatever the texts hold, a receiver that decodes the form once finds every text again, and the signature is over
     /// exactly what it found.

@@ -155,6 +155,24 @@ fn replies_are_judged_by_the_word_that_is_configured() {
     }
 }
 
+#[test]
+fn a_body_that_was_cut_off_confirms_nothing() {
+    for by in ["success", "any-case"] {
+        let settings = format!(r#"{{"pid": "1", "confirmed_by": "{by}"}}"#);
+        let endpoint = endpoint("http://shop.test", &settings, &[SIGNING]);
+        let cut = HttpResponse { truncated: true, ..response(200, "success") };
+        assert!(matches!(judge::<Epay>(&record(), &endpoint, &cut), Ok(Verdict::Retry(_))), "{by}");
+    }
+}
+
+#[test]
+fn it_says_what_it_is() {
+    let description = Epay::describe();
+    assert_eq!((description.name.as_str(), description.ladders[0].name.as_str()), ("epay", "epay"));
+    assert_eq!(description.ladders[0].delays_seconds, [15, 60, 180, 1_800, 3_600]);
+    assert_eq!(description.keys[0].algorithms, [Algorithm::Md5]);
+}
+
 proptest! {
     /// Whatever the texts hold, a receiver that decodes the query once finds them again, and can sign what it found.
     #[test]

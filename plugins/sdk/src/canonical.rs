@@ -50,4 +50,44 @@ mod tests {
             "appid=wxd930ea5d5a258f4f&body=test&device_info=1000&mch_id=10000100&nonce_str=ibuaiVcKdpRxkhJA"
         );
     }
+
+    /// alipay-sdk-nodejs-all@e167639, test/alipay.test.ts, a real notification of the service market, in which the old rule
+    /// keeps `sign_type`.
+    #[test]
+    fn a_real_notification_of_alipays_service_market() {
+        let fields = [
+            ("app_id", "2017122801303261"),
+            ("charset", "UTF-8"),
+            ("commodity_order_id", "2019030800000018079639"),
+            ("contactor", "技术支持测试的公司"),
+            ("merchant_pid", "2088721996721370"),
+            ("method", "alipay.open.servicemarket.order.notify"),
+            ("name", "技术支持测试的公司"),
+            ("notify_id", "2019030800222102023008121054923345"),
+            ("notify_time", "2019-03-08 10:20:23"),
+            ("notify_type", "servicemarket_order_notify"),
+            ("order_item_num", "1"),
+            ("order_ticket", "29b1c37d99ab48c5bd5bdaeaeaefbB37"),
+            ("order_time", "2019-03-08 10:20:08"),
+            ("phone", "17826894615"),
+            ("service_code", "58621634"),
+            ("sign", "MsK5SCw8…"),
+            ("sign_type", "RSA2"),
+            ("timestamp", "2019-03-08 10:20:23"),
+            ("title", "麦禾商城模版"),
+            ("total_price", "0.00"),
+            ("version", "1.0"),
+        ];
+        assert_eq!(
+            sorted(fields, &["sign"]),
+            "app_id=2017122801303261&charset=UTF-8&commodity_order_id=2019030800000018079639\
+             &contactor=技术支持测试的公司&merchant_pid=2088721996721370\
+             &method=alipay.open.servicemarket.order.notify&name=技术支持测试的公司\
+             &notify_id=2019030800222102023008121054923345&notify_time=2019-03-08 10:20:23\
+             &notify_type=servicemarket_order_notify&order_item_num=1\
+             &order_ticket=29b1c37d99ab48c5bd5bdaeaeaefbB37&order_time=2019-03-08 10:20:08\
+             &phone=17826894615&service_code=58621634&sign_type=RSA2\
+             &timestamp=2019-03-08 10:20:23&title=麦禾商城模版&total_price=0.00&version=1.0"
+        );
+    }
 }
