@@ -1,40 +1,15 @@
 //! Records in, exact requests out.
 
+use paynotify_plugin::testing;
+
 use super::*;
 
 fn notification() -> Notification {
     Notification {
-        id: "n-1".to_owned(),
-        merchant_id: "shop".to_owned(),
-        endpoint_id: None,
-        kind: "payment".to_owned(),
-        status: Some(PaymentStatus::Succeeded),
         payment_id: Some("2018 11:09&x".to_owned()),
-        original_payment_id: None,
         merchant_order_id: Some("订-1".to_owned()),
-        amount: Some(cny(1)),
-        payer_amount: None,
-        net_amount: None,
-        settle_amount: None,
-        refunded_amount: None,
-        fee: None,
-        created_at: None,
-        completed_at: None,
-        closed_at: None,
-        subject: None,
-        description: None,
-        payer: None,
-        channel: None,
-        failure: None,
-        passthrough: None,
-        livemode: true,
-        extra: Vec::new(),
-        raw_json: "{}".to_owned(),
+        ..testing::notification()
     }
-}
-
-fn cny(minor: i64) -> Money {
-    Money { minor, currency: "CNY".to_owned(), exponent: 2 }
 }
 
 fn url_of(notification: &Notification, merchant_url: &str) -> Result<String, PluginError> {
@@ -117,33 +92,4 @@ fn a_legacy_url_is_used_as_it_is_and_nothing_else_is_needed() {
     let url = url_of(&legacy(r#""http:\/\/shop.test\/x?a=b c&d=%41""#), "http://shop.test/other");
     assert_eq!(url, Ok("http://shop.test/x?a=b c&d=%41".to_owned()));
     assert_eq!(unusable_field(&legacy("7")), "extra.legacy_url");
-}
-
-#[test]
-fn amounts_are_exact() {
-    let text = |minor, exponent| decimal(&Money { minor, currency: "XXX".to_owned(), exponent });
-    assert_eq!(text(0, 2), "0.00");
-    assert_eq!(text(12_345, 2), "123.45");
-    assert_eq!(text(100, 0), "100");
-    assert_eq!(text(5, 3), "0.005");
-    assert_eq!(text(-7, 2), "-0.07");
-    assert_eq!(text(i64::MAX, 2), "92233720368547758.07");
-    assert_eq!(text(i64::MIN, 2), "-92233720368547758.08");
-}
-
-#[test]
-fn times_are_beijings() {
-    let utc_seconds = |seconds: i64| beijing_time(seconds * 1_000);
-    assert_eq!(utc_seconds(0), "1970-01-01 08:00:00");
-    assert_eq!(utc_seconds(1_541_748_977), "2018-11-09 15:36:17");
-    assert_eq!(utc_seconds(951_840_000), "2000-03-01 00:00:00");
-    assert_eq!(utc_seconds(1_709_135_999), "2024-02-28 23:59:59");
-    assert_eq!(utc_seconds(1_709_136_000), "2024-02-29 00:00:00");
-    assert_eq!(utc_seconds(1_735_660_799), "2024-12-31 23:59:59");
-    assert_eq!(utc_seconds(1_735_660_800), "2025-01-01 00:00:00");
-    assert_eq!(utc_seconds(4_107_513_600), "2100-03-01 00:00:00");
-    assert_eq!(beijing_time(-1), "1970-01-01 07:59:59");
-    // No panic at either end of what can be said.
-    beijing_time(i64::MIN);
-    beijing_time(i64::MAX);
 }
