@@ -1,0 +1,1 @@
+//! Keys in merchants' files, through the program.

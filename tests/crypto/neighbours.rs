@@ -1,0 +1,1 @@
+//! Costly signatures: bounded for each call, and no harm to others.
