@@ -76,7 +76,7 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
     check("", &format!("{fine}jitter = 2.0\n"), &["shop.toml:3: `jitter`", "between 0 and 1"]);
     check("", &format!("{fine}[settings]\ncolour = \"red\"\n"), &["shop.toml:3: `settings`", "colour"]);
     let key = "[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nsecret = \"file:none\"\n";
-    check("", &format!("{fine}{key}"), &["shop.toml:6: `keys.secret`", "none"]);
+    check("", &format!("{fine}{key}"), &["shop.toml:6: `keys[0].secret`", "none"]);
     // Two mistakes in two files are told at once.
     check("[delivery]\nladder = []\n", "x = 1\n", &["`delivery.ladder`", "shop.toml:1"]);
 }

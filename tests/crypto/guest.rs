@@ -6,7 +6,7 @@ use super::support::call::{attempt, endpoint, notification};
 use super::support::guest::Guest;
 
 /// The contract's `part`.
-pub enum Part<'a> {
+pub(crate) enum Part<'a> {
     Bytes(&'a [u8]),
     Secret,
     SecretSha256Hex,
@@ -14,7 +14,7 @@ pub enum Part<'a> {
 
 /// The contract's `algorithm`, as the number that it has there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     HmacSha256,
     Md5,
     Sha256,
@@ -23,7 +23,7 @@ pub enum Algorithm {
 }
 
 /// A call of `crypto`; of what `describe` gives, one field, which is empty if it is absent.
-pub enum Call<'a> {
+pub(crate) enum Call<'a> {
     Sign(Algorithm, &'a [Part<'a>]),
     Seal { nonce: &'a [u8], additional: &'a [u8], plaintext: &'a [u8] },
     Id,
@@ -31,9 +31,9 @@ pub enum Call<'a> {
     PublicKey,
 }
 
-pub const NO_SUCH_KEY: u8 = 0;
-pub const NOT_ALLOWED: u8 = 1;
-pub const BAD_INPUT: u8 = 2;
+pub(crate) const NO_SUCH_KEY: u8 = 0;
+pub(crate) const NOT_ALLOWED: u8 = 1;
+pub(crate) const BAD_INPUT: u8 = 2;
 
 const IMPORTS: &str = r#"
     (import "paynotify:merchant/crypto@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32 i32)))
@@ -45,7 +45,7 @@ const IMPORTS: &str = r#"
 const RESULT: usize = 8_192;
 
 /// What the call gives with these keys at hand: bytes, or the number of the contract's `crypto-error`.
-pub async fn call(keys: Vec<Key>, name: &str, call: Call<'_>) -> Result<Vec<u8>, u8> {
+pub(crate) async fn call(keys: Vec<Key>, name: &str, call: Call<'_>) -> Result<Vec<u8>, u8> {
     let host = Host::new(Settings::default()).expect("plugins can be run");
     let plugin = host.load_bytes("guest", component(name, &call)).await.expect("a plugin");
     let body = format(&plugin, keys).await.expect("a request");
@@ -57,14 +57,14 @@ pub async fn call(keys: Vec<Key>, name: &str, call: Call<'_>) -> Result<Vec<u8>,
 }
 
 /// The body of the guest's request.
-pub async fn format(plugin: &Plugin, keys: Vec<Key>) -> Result<Vec<u8>, paynotify::plugin::CallError> {
+pub(crate) async fn format(plugin: &Plugin, keys: Vec<Key>) -> Result<Vec<u8>, paynotify::plugin::CallError> {
     let endpoint = Endpoint { keys: Keys::new(keys), ..endpoint("https://shop.example/") };
     let request = plugin.format(&notification(""), &endpoint, &attempt()).await?;
     Ok(request.body.to_vec())
 }
 
 /// Makes the call, and answers `+` and the bytes, or `-` and the error's number.
-pub fn component(name: &str, call: &Call<'_>) -> Vec<u8> {
+pub(crate) fn component(name: &str, call: &Call<'_>) -> Vec<u8> {
     let mut memory = Memory::default();
     let (call, at) = code(name, call, &mut memory);
     let format = format!(
@@ -87,7 +87,7 @@ pub fn component(name: &str, call: &Call<'_>) -> Vec<u8> {
 }
 
 /// Makes the call again and again, for ever.
-pub fn looping_component(name: &str, call: &Call<'_>) -> Vec<u8> {
+pub(crate) fn looping_component(name: &str, call: &Call<'_>) -> Vec<u8> {
     let mut memory = Memory::default();
     let (call, _) = code(name, call, &mut memory);
     build(&memory, format!("(loop $more {call} (br $more)) (unreachable)"))
@@ -154,4 +154,28 @@ impl Memory {
         let (at, length) = self.constants(bytes);
         format!("(i32.const {at}) (i32.const {length})")
     }
+}
+
+/// A key that the guest asks for: its role, the algorithms, and whether it is required.
+pub(crate) type Need<'a> = (&'a str, &'a [Algorithm], bool);
+
+/// A guest named `guest` that asks for keys.
+pub(crate) fn needing(needs: &[Need<'_>]) -> Vec<u8> {
+    let mut memory = Memory::default();
+    let mut list = Vec::new();
+    for (role, algorithms, required) in needs {
+        let numbers: Vec<u8> = algorithms.iter().map(|algorithm| *algorithm as u8).collect();
+        let (role, summary, numbers) =
+            (memory.constants(role.as_bytes()), memory.constants(b"for a test"), memory.constants(&numbers));
+        let words = [role.0, role.1, summary.0, summary.1, numbers.0, numbers.1, u32::from(*required)];
+        list.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    let (at, _) = memory.constants(&list);
+    // The list of keys is the fifth field of the description.
+    let describe = format!(
+        "(i32.store (i32.const 4128) (i32.const {at})) (i32.store (i32.const 4132) (i32.const {}))
+        (i32.const 4096)",
+        needs.len()
+    );
+    Guest { module: memory.text.leak(), describe: describe.leak(), ..Guest::WELL_BEHAVED }.build()
 }

@@ -137,7 +137,8 @@ fn private_key(algorithm: KeyAlgorithm, text: &str) -> Result<Secret<Vec<u8>>, K
         ([], None) => Err(KeyProblem::NotPem),
         ([], Some(other)) => {
             // A label is no secret, but whatever stands there is cut to what a label can be.
-            let label = other.label.chars().filter(char::is_ascii_graphic).take(40).collect();
+            let plain = |character: &char| matches!(character, ' '..='~');
+            let label = other.label.chars().filter(plain).take(40).collect();
             Err(KeyProblem::OtherPem { label, algorithm })
         }
         ([key], _) if key.is_encrypted() => Err(KeyProblem::Encrypted),
