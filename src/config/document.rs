@@ -87,8 +87,8 @@ impl Document {
         let (table, key) = key.rsplit_once("].")?;
         let (array, number) = table.rsplit_once('[')?;
         let is_head = |line: &str| line.trim_start().starts_with(&format!("[[{array}]]"));
-        let heads = self.text.lines().enumerate().filter(|(_, line)| is_head(line));
-        let (head, _) = heads.skip(number.parse().ok()?).next()?;
+        let mut heads = self.text.lines().enumerate().filter(|(_, line)| is_head(line));
+        let (head, _) = heads.nth(number.parse().ok()?)?;
         let lines = self.text.lines().enumerate().skip(head + 1);
         let mut table = lines.take_while(|(_, line)| !line.trim_start().starts_with('['));
         Some(table.find(|(_, line)| sets(line, key)).map_or(head, |(index, _)| index))

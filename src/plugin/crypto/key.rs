@@ -228,36 +228,39 @@ impl Material {
 
 fn rsa(der: &[u8]) -> Result<RsaKeyPair, KeyProblem> {
     let kind = der::kind(der);
-    let pair = match kind {
-        Kind::Rsa { bits: 2_048..=4_096 } => RsaKeyPair::from_der(der),
-        Kind::Pkcs8Rsa { bits: 2_048..=4_096 } => RsaKeyPair::from_pkcs8(der),
-        Kind::Rsa { bits } | Kind::Pkcs8Rsa { bits } => return Err(KeyProblem::RsaBits(bits)),
+    let bits = match kind {
+        Kind::Rsa { bits } | Kind::Pkcs8Rsa { bits } => bits,
+        Kind::Encrypted => return Err(KeyProblem::Encrypted),
         Kind::Pkcs8Ed25519
         | Kind::EllipticCurve
         | Kind::RsaPss
         | Kind::Pkcs8Other
-        | Kind::Encrypted
         | Kind::PublicKey
         | Kind::Certificate
         | Kind::Unknown => return Err(other(kind, KeyAlgorithm::RsaPkcs1v15Sha256)),
     };
+    // Nobody trusts a shorter one any more; a longer one takes tens of milliseconds for each signature.
+    if !(2_048..=4_096).contains(&bits) {
+        return Err(KeyProblem::RsaBits(bits));
+    }
+    let pair =
+        if kind == (Kind::Rsa { bits }) { RsaKeyPair::from_der(der) } else { RsaKeyPair::from_pkcs8(der) };
     pair.map_err(|error| KeyProblem::Rejected(error.to_string()))
 }
 
 fn ed25519(der: &[u8]) -> Result<Ed25519KeyPair, KeyProblem> {
-    match der::kind(der) {
-        Kind::Pkcs8Ed25519 => {
-            Ed25519KeyPair::from_pkcs8(der).map_err(|error| KeyProblem::Rejected(error.to_string()))
-        }
-        kind => Err(other(kind, KeyAlgorithm::Ed25519)),
+    let kind = der::kind(der);
+    if kind == Kind::Encrypted {
+        return Err(KeyProblem::Encrypted);
     }
+    if kind != Kind::Pkcs8Ed25519 {
+        return Err(other(kind, KeyAlgorithm::Ed25519));
+    }
+    Ed25519KeyPair::from_pkcs8(der).map_err(|error| KeyProblem::Rejected(error.to_string()))
 }
 
 fn other(kind: Kind, algorithm: KeyAlgorithm) -> KeyProblem {
-    match kind {
-        Kind::Encrypted => KeyProblem::Encrypted,
-        kind => KeyProblem::OtherKind { found: kind.name(), algorithm },
-    }
+    KeyProblem::OtherKind { found: kind.name(), algorithm }
 }
 
 /// The serial number, in capital hexadecimal digits, and the text of the first certificate, which must be the key's own.
