@@ -1,6 +1,7 @@
 //! Keys in merchants' files, as the program sees them: what is wrong is said with file, line and key.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::guest::{Algorithm, needing};
@@ -32,6 +33,10 @@ fn check(keys: &str) -> Option<String> {
     fs::write(file("merchants/keys/crlf.txt"), "hunter2hunter2\r\n").expect("written");
     fs::write(file("merchants/keys/two.txt"), "hunter2hunter2\n\n").expect("written");
     fs::write(file("merchants/keys/bytes.bin"), [0xff; 32]).expect("written");
+    for (name, copy) in [("pkcs1.pem", "shop-2026.pem"), ("certificate.pem", "shop-2026.crt.pem")] {
+        let key = test_key(&format!("rsa-2048.{name}"));
+        fs::write(file(&format!("merchants/keys/{copy}")), key).expect("written");
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_paynotify"))
         .args(["config", "check", "--config"])
         .arg(file("paynotify.toml"))
@@ -78,6 +83,11 @@ fn keys_of_every_kind_are_taken() {
         entry("sealing", "aes-256-gcm", "secret = \"0123456789abcdef0123456789abcdef\""),
     ];
     assert_eq!(check(&keys.concat()), None);
+    // So is the one that the README shows.
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("read");
+    let mut blocks = readme.split("```toml\n").filter_map(|rest| rest.split("```").next());
+    let shown = blocks.find(|block| block.starts_with("[[keys]]")).expect("the README shows a key");
+    assert_eq!(check(&shown.replace("\"signing\"", "\"private\"")), None);
 }
 
 #[test]

@@ -294,6 +294,8 @@ fn a_wrong_certificate_or_id_is_refused() {
         let problem = problem(KeyText { id: Some(id.to_owned()), ..rsa() });
         assert_eq!((problem.key(), problem.to_string().contains("1 to 128")), ("id", true));
     }
+    // The name stands for it.
+    assert_eq!(problem(text("a b", HMAC, "s")).key(), "id");
 }
 
 #[test]

@@ -145,11 +145,8 @@ impl Key {
             (Some(text), Some(public_key)) => Some(own_certificate(text, public_key)?),
         };
         let (serial, certificate_pem) = certificate.unzip();
-        if id.as_ref().is_some_and(|id| id.len() > 128 || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(KeyProblem::Id);
-        }
         let id = id.or(serial).unwrap_or_else(|| name.clone());
-        if id.is_empty() {
+        if !(1..=128).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(KeyProblem::Id);
         }
         Ok(Self { role, name, algorithm, material, id, certificate_pem, public_key })

@@ -84,7 +84,7 @@ pub enum KeyProblem {
     #[error("holds a public half that is not that of its seed: it is damaged, or two keys are mixed up")]
     Halves,
     /// An id that no header could carry.
-    #[error("must be 1 to 128 visible ASCII characters")]
+    #[error("must be 1 to 128 visible ASCII characters; without it, so must the `name`, which stands for it")]
     Id,
     /// A certificate with a key that has no public half.
     #[error("is for asymmetric keys only, and `{0}` is none")]
