@@ -222,7 +222,11 @@ proptest! {
             }
         };
         assert_sendable(&request, URL);
-        let event: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let text = std::str::from_utf8(&request.body).expect("UTF-8");
+        let timestamp = attempt.now.div_euclid(1_000);
+        let signed = format!("hmac-sha256(signing-key, {timestamp}:{text})");
+        prop_assert_eq!(signature(&request), format!("ts={timestamp};h1={}", encode::hex(signed.as_bytes())));
+        let event: Value = serde_json::from_str(text).expect("JSON");
         prop_assert_eq!(&event["event_id"], &format!("evt_{}", record.id));
         let data = &event["data"];
         prop_assert_eq!(data["id"].as_str(), record.payment_id.as_deref());

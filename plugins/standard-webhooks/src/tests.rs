@@ -2,12 +2,12 @@
 
 use paynotify_plugin::arbitrary::{self, assert_sendable};
 use paynotify_plugin::real_crypto::RealCrypto;
-use paynotify_plugin::sign::Keys;
+use paynotify_plugin::sign::{self, Crypto, Keys};
 use paynotify_plugin::testing::{
     assert_schema_agrees, attempt, cny, endpoint, notification, response, response_with_header,
 };
 use paynotify_plugin::{
-    Channel, Endpoint, Failure, KeyBinding, Payer, RetryAdvice, check_settings, format, judge, time,
+    Channel, Endpoint, Failure, KeyBinding, Payer, RetryAdvice, check_settings, encode, format, judge, time,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -221,7 +221,14 @@ proptest! {
         };
         assert_sendable(&request, URL);
         prop_assert_eq!(value_of(&request, "webhook-id"), &record.id);
-        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let text = std::str::from_utf8(&request.body).expect("UTF-8");
+        let signed = sign::bytes(format!("{}.{}.{text}", record.id, attempt.now.div_euclid(1_000)));
+        let by = |key, algorithm| {
+            encode::base64(&crypto().sign(key, algorithm, std::slice::from_ref(&signed)).expect("signs"))
+        };
+        let (v1, v1a) = (by("new", Algorithm::HmacSha256), by("ed", Algorithm::Ed25519));
+        prop_assert_eq!(value_of(&request, "webhook-signature"), format!("v1,{v1} v1a,{v1a}"));
+        let body: Value = serde_json::from_str(text).expect("JSON");
         let data = &body["data"];
         let text = |name: &str| data[name].as_str().map(str::to_owned);
         prop_assert_eq!(text("payment_id"), record.payment_id);
