@@ -85,7 +85,7 @@ async fn ready_merchant(
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
     let client = http::Client::new(&settings, roots);
     let in_flight = merchant.in_flight.unwrap_or(config.in_flight_per_merchant);
-    Ok(Merchant::new(plugin, endpoint, ladder, client, in_flight))
+    Ok(Merchant::new(plugin, endpoint, ladder, client, merchant.authorization.clone(), in_flight))
 }
 
 /// Holds the merchant's keys against what its plugin asks for.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::{Document, Problem};
@@ -34,6 +35,8 @@ pub struct Merchant {
     pub in_flight: Option<usize>,
     /// Time-outs that differ from the gateway's.
     pub timeouts: Timeouts,
+    /// The `authorization` header of every request to it. Marked as sensitive.
+    pub authorization: Option<HeaderValue>,
     /// Its keys, in the order of the file: of several of one role the newest comes first.
     pub keys: plugin::Keys,
 }
@@ -69,6 +72,7 @@ impl Merchant {
         let file: File = document.parse()?;
         let settings_json = serde_json::Value::Object(file.settings).to_string();
         let keys = keys(&document, file.keys)?;
+        let authorization = file.authorization.map(|text| authorization(&document, &text)).transpose()?;
         let mut origins = vec![file.url.origin];
         origins.extend(file.origins.into_iter().map(|url| url.origin));
         Ok(Self {
@@ -86,6 +90,7 @@ impl Merchant {
                 first_byte: file.first_byte_timeout.map(Span::get),
                 total: file.total_timeout.map(Span::get),
             },
+            authorization,
             keys,
         })
     }
@@ -97,6 +102,24 @@ impl Merchant {
             Ok(document) => document.wrong(key, problem),
             Err(problem) => problem,
         }
+    }
+}
+
+/// The value as it is fetched, if it can stand in a header.
+fn authorization(document: &Document, text: &SecretText) -> Result<HeaderValue, Problem> {
+    const KEY: &str = "authorization";
+    let text = text.fetch(&document.folder()).map_err(|problem| document.wrong(KEY, problem))?;
+    let credentials =
+        text.split_once(' ').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+    match HeaderValue::from_str(&text) {
+        Ok(mut value) if credentials && text.is_ascii() => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        Ok(_) | Err(_) => Err(document.wrong(
+            KEY,
+            "must be a scheme, a blank and credentials, such as `Bearer …` or `Basic …`, in visible ASCII characters",
+        )),
     }
 }
 
@@ -146,6 +169,7 @@ struct File {
     connect_timeout: Option<Timeout>,
     first_byte_timeout: Option<Timeout>,
     total_timeout: Option<Timeout>,
+    authorization: Option<SecretText>,
     #[serde(default)]
     keys: Vec<KeyEntry>,
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use http::header::AUTHORIZATION;
+
 use crate::clock;
 use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, Verdict};
 use crate::journal;
@@ -21,10 +23,13 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     let context =
         AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
     let Merchant { plugin, endpoint, .. } = merchant;
-    let request = match plugin.format(&envelope.notification, endpoint, &context).await {
+    let mut request = match plugin.format(&envelope.notification, endpoint, &context).await {
         Ok(request) => request,
         Err(error) => return Attempted { happened: Happened::Held(held(error)), record: None },
     };
+    if let Some(authorization) = &merchant.authorization {
+        request.headers.insert(AUTHORIZATION, authorization.clone());
+    }
     let mut record = record_of(&request, &context, plugin);
     let happened = match merchant.client.send(request).await {
         Err(failure) => Happened::NoReply(failure),

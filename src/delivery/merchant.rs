@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ::http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::{Ladder, MerchantId};
@@ -18,6 +19,8 @@ pub struct Merchant {
     pub ladder: Ladder,
     /// The way to it. No other merchant's requests take it.
     pub client: http::Client,
+    /// What the gateway writes into the `authorization` header of each request, so that the plugin need not know it.
+    pub authorization: Option<HeaderValue>,
     slots: Arc<Semaphore>,
 }
 
@@ -29,9 +32,10 @@ impl Merchant {
         endpoint: plugin::Endpoint,
         ladder: Ladder,
         client: http::Client,
+        authorization: Option<HeaderValue>,
         in_flight: usize,
     ) -> Self {
-        Self { plugin, endpoint, ladder, client, slots: Arc::new(Semaphore::new(in_flight)) }
+        Self { plugin, endpoint, ladder, client, authorization, slots: Arc::new(Semaphore::new(in_flight)) }
     }
 
     /// A place for one attempt, if there is one just now.

@@ -5,11 +5,8 @@
 //! the item has room for one signature; Adyen too goes over from one key to the next. The key is hexadecimal digits: the
 //! merchant's file must say `encoding = "hex"`.
 //!
-//! Receivers may besides ask for HTTP Basic authentication. **Its password is the one secret here that the plugin gets to
-//! see.** The contract lets a plugin sign with keys and never read them, and a header with the password in it is no
-//! signature. So user and password are settings: they stand in the merchant's file as they are, and go through the plugin
-//! in every call. Who must not have that leaves them out and relies on the signature, which is Adyen's own advice for
-//! telling genuine notifications, or has a proxy on the way add the header.
+//! Receivers may besides ask for HTTP Basic authentication: that is `authorization` in the merchant's file, which the
+//! gateway adds, so that no password enters the plugin.
 //!
 //! Any 2xx confirms; the setting `confirmation` asks for the body `[accepted]` besides, as Adyen did before 2024.
 //! Everything else is tried again, 410 included: Adyen has no reply that ends it. The ladder is Adyen's: 9, 18 and 27
@@ -18,7 +15,6 @@
 //! Deliberately absent: more than one item in a request, the HTTP POST and SOAP variants, and Adyen's other webhooks,
 //! which sign the whole body in a header.
 
-mod credentials;
 mod item;
 mod settings;
 mod words;
@@ -49,12 +45,7 @@ impl Plugin for Adyen {
 
     fn format(call: &Call<'_, Settings>) -> Result<HttpRequest, PluginError> {
         let body = item::write(call.notification, call.attempt, &call.settings, &call.keys)?;
-        let mut request =
-            request::post(&call.endpoint.url, "application/json; charset=utf-8", encode::json(&body)?);
-        if let Some(credentials) = call.settings.credentials() {
-            request.headers.push(request::header("authorization", &credentials.header_value()));
-        }
-        Ok(request)
+        Ok(request::post(&call.endpoint.url, "application/json; charset=utf-8", encode::json(&body)?))
     }
 
     fn judge(settings: &Settings, _: &Notification, response: &HttpResponse) -> Result<Verdict, PluginError> {

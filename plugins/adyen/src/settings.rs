@@ -4,14 +4,12 @@ use paynotify_plugin::event::EventTypes;
 use paynotify_plugin::settings::at_most;
 use serde::Deserialize;
 
-use crate::credentials::{Credentials, Password};
 use crate::item::SIGNATURE;
 
 /// Longer than any that Adyen hands out.
 const LONGEST_TEXT: usize = 200;
 
-/// Not `Debug`: there may be a password in it.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) merchant_account: String,
@@ -21,10 +19,6 @@ pub(crate) struct Settings {
     pub(crate) confirmation: Confirmation,
     #[serde(default = "passthrough_key")]
     pub(crate) passthrough_key: String,
-    #[serde(default)]
-    basic_user: Option<String>,
-    #[serde(default)]
-    basic_password: Option<Password>,
 }
 
 /// What a receiver must answer.
@@ -40,13 +34,6 @@ pub(crate) enum Confirmation {
 
 fn passthrough_key() -> String {
     "metadata.passthrough".to_owned()
-}
-
-impl Settings {
-    /// User and password, if there are any: `check` has seen to it that there are both or none.
-    pub(crate) fn credentials(&self) -> Option<Credentials<'_>> {
-        Some(Credentials { user: self.basic_user.as_deref()?, password: self.basic_password.as_ref()? })
-    }
 }
 
 impl paynotify_plugin::Settings for Settings {
@@ -72,18 +59,9 @@ impl paynotify_plugin::Settings for Settings {
                 "description": "The entry of `additionalData` that holds the merchant's own text, if there is one.",
                 "type": "string", "minLength": 1, "maxLength": 200, "not": {"const": "hmacSignature"},
                 "default": "metadata.passthrough"
-            },
-            "basic_user": {
-                "description": "The user for HTTP Basic authentication, without a colon.",
-                "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^:]*$"
-            },
-            "basic_password": {
-                "description": "The password for HTTP Basic authentication. Unlike a key it stands in this file as it is, and the plugin sees it.",
-                "type": "string", "minLength": 1, "maxLength": 200
             }
         },
         "required": ["merchant_account"],
-        "dependentRequired": {"basic_user": ["basic_password"], "basic_password": ["basic_user"]},
         "additionalProperties": false
     }"#;
 
@@ -94,11 +72,6 @@ impl paynotify_plugin::Settings for Settings {
         if self.passthrough_key == SIGNATURE {
             return Err(format!("passthrough_key: `{SIGNATURE}` is where the signature stands"));
         }
-        match (&self.basic_user, &self.basic_password) {
-            (Some(user), Some(password)) => Credentials { user, password }.check(),
-            (Some(_), None) => Err("basic_password: missing, and basic_user needs it".to_owned()),
-            (None, Some(_)) => Err("basic_user: missing, and basic_password needs it".to_owned()),
-            (None, None) => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -194,21 +194,6 @@ fn amounts_are_counted_as_adyen_counts_them() {
 }
 
 #[test]
-fn basic_authentication_is_added_where_it_is_set() {
-    // RFC 7617, sections 2 and 2.1.
-    for (user, password, value) in [
-        ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-        ("test", "123£", "Basic dGVzdDoxMjPCow=="),
-    ] {
-        let settings =
-            format!(r#"{{"merchant_account": "M", "basic_user": "{user}", "basic_password": "{password}"}}"#);
-        let request = formatted(&notification(), &settings).expect("formats");
-        assert_eq!(request.headers[1], request::header("authorization", value));
-        assert_sendable(&request, URL);
-    }
-}
-
-#[test]
 fn what_it_cannot_do_without_is_named() {
     let named = |record: Notification| match formatted(&record, ACCOUNT) {
         Err(PluginError::UnusableRecord(reason)) => reason.split(": ").next().unwrap_or_default().to_owned(),
@@ -230,7 +215,6 @@ fn what_it_cannot_do_without_is_named() {
 
 #[test]
 fn settings_are_checked() {
-    // Of user and password there are both or none, so each alone is looked at below.
     let names = |json: &str, part: &str| {
         let value: Value = serde_json::from_str(json).expect("JSON");
         let object = value.pointer(part).and_then(Value::as_object).expect("an object");
@@ -239,7 +223,7 @@ fn settings_are_checked() {
     let check = check_settings::<Adyen>;
     assert_eq!(check(ACCOUNT), Ok(()));
     let all = r#"{"merchant_account": "M", "event_types": {"dispute": "CHARGEBACK"}, "confirmation": "accepted",
-        "passthrough_key": "text", "basic_user": "u", "basic_password": "p"}"#;
+        "passthrough_key": "text"}"#;
     assert_eq!(check(all), Ok(()));
     assert_eq!(names(<Settings as paynotify_plugin::Settings>::SCHEMA, "/properties"), names(all, ""));
     let with = |rest: &str| check(&format!(r#"{{"merchant_account": "M", {rest}}}"#));
@@ -250,11 +234,6 @@ fn settings_are_checked() {
             "confirmation: unknown variant `body`, expected `status` or `accepted`",
         ),
         (r#""passthrough_key": "hmacSignature""#, "passthrough_key: `hmacSignature` is where the signature"),
-        (r#""basic_user": "u""#, "basic_password: missing, and basic_user needs it"),
-        (r#""basic_password": "p""#, "basic_user: missing, and basic_password needs it"),
-        (r#""basic_user": "a:b", "basic_password": "p""#, "basic_user: a colon ends the user's name"),
-        (r#""basic_user": "u", "basic_password": "a\nb""#, "basic_password: has a line break"),
-        (r#""basic_user": "u", "basic_password": """#, "basic_password: empty"),
         (r#""hmac_key": "x""#, "hmac_key: no such setting; the format `adyen` has"),
     ] {
         let error = with(rest).expect_err(rest);
@@ -265,16 +244,6 @@ fn settings_are_checked() {
         Err("merchant_account: missing, and the format `adyen` cannot do without it".to_owned())
     );
     assert_eq!(check(r#"{"merchant_account": ""}"#), Err("merchant_account: empty".to_owned()));
-}
-
-#[test]
-fn the_password_is_in_no_error() {
-    for password in [r#"12345"#, r#"["12345"]"#, r#""12345\n""#] {
-        let settings =
-            format!(r#"{{"merchant_account": "M", "basic_user": "u", "basic_password": {password}}}"#);
-        let error = check_settings::<Adyen>(&settings).expect_err(password);
-        assert!(error.starts_with("basic_password: ") && !error.contains("12345"), "{error}");
-    }
 }
 
 /// The two ways of www.adyen.com/knowledge-hub/webhooks-accept-2xx. There is no reply that ends it.
@@ -325,12 +294,8 @@ proptest! {
     fn every_record_makes_a_request_that_says_it_or_is_refused(
         record in arbitrary::notification_of(&["payment", "refund", "capture"]),
         attempt in arbitrary::attempt(),
-        user in "[^:\\x00-\\x1F\\x7F-\\u{9F}\\s\"\\\\]{1,20}",
-        password in "[^\\x00-\\x1F\\x7F-\\u{9F}\\s\"\\\\]{1,20}",
     ) {
-        let settings =
-            format!(r#"{{"merchant_account": "M", "basic_user": "{user}", "basic_password": "{password}"}}"#);
-        let endpoint = endpoint(URL, &settings, &["signing"]);
+        let endpoint = endpoint(URL, ACCOUNT, &["signing"]);
         let request = match format::<Adyen>(&record, &endpoint, &attempt, &FakeCrypto) {
             Ok(request) => request,
             Err(error) => {
