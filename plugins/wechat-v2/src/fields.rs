@@ -25,7 +25,7 @@ pub(crate) fn of(
         .with("appid", &settings.appid)
         .with("mch_id", &settings.mch_id)
         .with("nonce_str", nonce)
-        .with_some("sign_type", settings.sign_type.element());
+        .with_some("sign_type", settings.sign_type_element());
     let fields = match result {
         Outcome::Paid => paid(fields.with("result_code", "SUCCESS"), notification)?,
         Outcome::Failed => failed(fields.with("result_code", "FAIL"), notification)?,
@@ -96,7 +96,7 @@ fn payment(
         .with_some("settlement_total_fee", settled)
         .with("fee_type", &total.currency)
         .with("cash_fee", &cash_fee)
-        .with("cash_fee_type", &total.currency)
+        .with_some("cash_fee_type", Some(&total.currency).filter(|currency| *currency != "CNY"))
         .with_some("transaction_id", exact_if("payment-id", notification.payment_id.as_ref(), 32)?)
         .with("out_trade_no", exact("merchant-order-id", order, 32)?)
         .with_some("attach", attach(notification)?)

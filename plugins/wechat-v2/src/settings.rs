@@ -11,6 +11,7 @@ pub(crate) struct WechatV2Settings {
     pub(crate) mch_id: String,
     #[serde(default)]
     pub(crate) sign_type: SignType,
+    pub(crate) send_sign_type: Option<bool>,
     #[serde(default = "cny")]
     pub(crate) currency: String,
     pub(crate) trade_type: Option<String>,
@@ -36,11 +37,11 @@ impl SignType {
         }
     }
 
-    /// The element `sign_type`. MD5 is what its absence means, and the vendor's own notifications leave it out then.
-    pub(crate) fn element(self) -> Option<&'static str> {
+    /// The vendor's word for it.
+    pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::Md5 => None,
-            Self::HmacSha256 => Some("HMAC-SHA256"),
+            Self::Md5 => "MD5",
+            Self::HmacSha256 => "HMAC-SHA256",
         }
     }
 }
@@ -63,5 +64,14 @@ impl Settings for WechatV2Settings {
             visible_ascii("bank_type", bank_type, 32)?;
         }
         Ok(())
+    }
+}
+
+impl WechatV2Settings {
+    /// The element `sign_type`, if it is sent. Its absence means MD5, the vendor says; but its notifications of orders that
+    /// were signed with HMAC-SHA256 have been seen without it (github.com/binarywang/WxJava/issues/1585) and with it (1407).
+    pub(crate) fn sign_type_element(&self) -> Option<&'static str> {
+        let is_sent = self.send_sign_type.unwrap_or(self.sign_type == SignType::HmacSha256);
+        is_sent.then(|| self.sign_type.word())
     }
 }

@@ -78,18 +78,18 @@ fn value<'a>(elements: &'a [(String, String)], name: &str) -> Option<&'a str> {
 #[test]
 fn the_request_is_exact() {
     // FakeCrypto's signature is the signed text, of which the element has the hexadecimal digits.
-    let signed = "md5(api-key-key, appid=wx-app&cash_fee=1&cash_fee_type=CNY&fee_type=CNY&mch_id=10000100\
+    let signed = "md5(api-key-key, appid=wx-app&cash_fee=1&fee_type=CNY&mch_id=10000100\
         &nonce_str=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef&out_trade_no=order-1&result_code=SUCCESS&return_code=SUCCESS\
         &time_end=20181109153617&total_fee=1&transaction_id=pay-1&key={secret})";
     let sign = paynotify_plugin::encode::hex_upper(signed.as_bytes());
     let expected = format!(
-        "<xml><return_code><![CDATA[SUCCESS]]></return_code><appid><![CDATA[wx-app]]></appid>\
-        <mch_id><![CDATA[10000100]]></mch_id><nonce_str><![CDATA[ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef]]></nonce_str>\
-        <result_code><![CDATA[SUCCESS]]></result_code><total_fee><![CDATA[1]]></total_fee>\
-        <fee_type><![CDATA[CNY]]></fee_type><cash_fee><![CDATA[1]]></cash_fee>\
-        <cash_fee_type><![CDATA[CNY]]></cash_fee_type><transaction_id><![CDATA[pay-1]]></transaction_id>\
-        <out_trade_no><![CDATA[order-1]]></out_trade_no><time_end><![CDATA[20181109153617]]></time_end>\
-        <sign><![CDATA[{sign}]]></sign></xml>"
+        "<xml><appid><![CDATA[wx-app]]></appid><cash_fee><![CDATA[1]]></cash_fee>\
+        <fee_type><![CDATA[CNY]]></fee_type><mch_id><![CDATA[10000100]]></mch_id>\
+        <nonce_str><![CDATA[ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef]]></nonce_str>\
+        <out_trade_no><![CDATA[order-1]]></out_trade_no><result_code><![CDATA[SUCCESS]]></result_code>\
+        <return_code><![CDATA[SUCCESS]]></return_code><sign><![CDATA[{sign}]]></sign>\
+        <time_end><![CDATA[20181109153617]]></time_end><total_fee>1</total_fee>\
+        <transaction_id><![CDATA[pay-1]]></transaction_id></xml>"
     );
     assert_eq!(body(&paid(), MD5), Ok(expected));
 }
@@ -130,6 +130,32 @@ fn the_settings_stand_in_for_what_the_record_lacks() {
         (Some("NATIVE"), Some("OTHERS"))
     );
     assert_eq!(value(&elements, "openid"), None);
+}
+
+#[test]
+fn the_sign_type_is_told_as_the_settings_say() {
+    let told = |more: &str| {
+        let settings = format!(r#"{{"appid":"wx-app","mch_id":"1"{more}}}"#);
+        let elements = elements(body(&paid(), &settings).expect("formats").as_bytes());
+        value(&elements, "sign_type").map(str::to_owned)
+    };
+    let hmac = r#","sign_type":"HMAC-SHA256""#;
+    assert_eq!((told(""), told(hmac)), (None, Some("HMAC-SHA256".to_owned())));
+    assert_eq!(told(r#","send_sign_type":true"#), Some("MD5".to_owned()));
+    assert_eq!(told(&format!(r#"{hmac},"send_sign_type":false"#)), None);
+}
+
+#[test]
+fn another_currency_is_told_if_the_merchant_reckons_in_it() {
+    let dollars =
+        Notification { amount: Some(Money { minor: 5, currency: "HKD".to_owned(), exponent: 2 }), ..paid() };
+    let settings = r#"{"appid":"wx-app","mch_id":"1","currency":"HKD"}"#;
+    let elements = elements(body(&dollars, settings).expect("formats").as_bytes());
+    let told = ["total_fee", "fee_type", "cash_fee", "cash_fee_type"].map(|name| value(&elements, name));
+    assert_eq!(told, [Some("5"), Some("HKD"), Some("5"), Some("HKD")]);
+    assert!(
+        matches!(body(&paid(), settings), Err(PluginError::UnusableRecord(text)) if text.starts_with("amount: in CNY"))
+    );
 }
 
 #[test]
@@ -287,7 +313,7 @@ fn only_success_in_xml_confirms() {
 #[test]
 fn the_settings_are_checked() {
     assert_schema_agrees::<WechatV2Settings>(
-        r#"{"appid":"wx","bank_type":"OTHERS","currency":"HKD","mch_id":"1","sign_type":"MD5","trade_type":"APP"}"#,
+        r#"{"appid":"wx","bank_type":"OTHERS","currency":"HKD","mch_id":"1","send_sign_type":true,"sign_type":"MD5","trade_type":"APP"}"#,
     );
     let error = |json| check_settings::<WechatV2>(json).expect_err("refused");
     assert_eq!(error(r#"{"mch_id":"1"}"#), "appid: missing, and the format `wechat-v2` cannot do without it");

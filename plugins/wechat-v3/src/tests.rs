@@ -264,7 +264,7 @@ fn verifies(modulus_hex: &str, signature: &[u8], text: &str) -> bool {
     let digest = Sha256::digest(text.as_bytes());
     // The first byte is zero and so is not part of the number.
     let filling = vec![0xFF; modulus_hex.len() / 2 - 3 - DIGEST_INFO.len() - digest.len()];
-    encoded == [&[1], filling.as_slice(), &[0], &DIGEST_INFO, digest.as_slice()].concat()
+    encoded == [&[1], filling.as_slice(), &[0], &DIGEST_INFO, &digest[..]].concat()
 }
 
 #[test]
