@@ -246,7 +246,7 @@ fn only_consent_confirms_a_handshake() {
     assert_eq!(consent(204, "Pay.test", Some("-1")), confirmed("no rate named"));
     let reason = |verdict| match verdict {
         Verdict::Retry(advice) => advice.reason,
-        other => panic!("not a retry: {other:?}"),
+        other @ (Verdict::Confirmed(_) | Verdict::Stop(_)) => panic!("not a retry: {other:?}"),
     };
     assert_eq!(reason(consent(200, "other.test", None)), "consent for `other.test` only, asked for Pay.test");
     for status in [200, 204, 405, 410, 415] {

@@ -275,7 +275,7 @@ fn only_success_in_xml_confirms() {
         |status, body: &str| judge::<WechatV2>(&paid(), &shop(MD5), &response(status, body)).expect("judged");
     let reason = |status, body: &str| match verdict(status, body) {
         Verdict::Retry(advice) => advice.reason,
-        other => panic!("not a retry: {other:?}"),
+        other @ (Verdict::Confirmed(_) | Verdict::Stop(_)) => panic!("not a retry: {other:?}"),
     };
     let official =
         "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>";
