@@ -344,7 +344,7 @@ fn the_ladder_is_the_vendors() {
 proptest! {
     #[test]
     fn any_record_is_refused_by_field_or_told_and_signed(
-        notification in arbitrary::notification(),
+        notification in prop_oneof![arbitrary::notification(), arbitrary::nearly(full())],
         attempt in arbitrary::attempt(),
         settings in prop::sample::select(vec![MD5, HMAC]),
     ) {

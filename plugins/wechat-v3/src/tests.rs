@@ -30,6 +30,34 @@ fn paid() -> Notification {
     Notification { completed_at: Some(NOW), ..notification() }
 }
 
+/// A payment with all that the format can tell.
+fn full() -> Notification {
+    Notification {
+        status: Some(PaymentStatus::Finished),
+        amount: Some(cny(i64::MAX)),
+        payer_amount: Some(cny(90)),
+        payer: Some(Payer {
+            id: None,
+            openid: Some("o-1".to_owned()),
+            logon_masked: None,
+            name_masked: None,
+        }),
+        channel: Some(Channel {
+            code: "wechat".to_owned(),
+            trade_type: Some("JSAPI".to_owned()),
+            bank_type: None,
+            funding: None,
+            channel_transaction_id: None,
+        }),
+        passthrough: Some(" \"a\\b\"\r\n😀".to_owned()),
+        extra: vec![
+            ("device_id".to_owned(), "\"013467007045764\"".to_owned()),
+            ("promotion_detail".to_owned(), "[ {\"coupon_id\": \"109519\", \"amount\": 10} ]".to_owned()),
+        ],
+        ..paid()
+    }
+}
+
 /// Shows what is signed, and seals by turning every byte's bits over, so that a test can open it.
 struct Openable;
 
@@ -109,33 +137,9 @@ fn the_request_is_exact() {
 
 #[test]
 fn everything_that_the_format_can_tell_is_told() {
-    let full = Notification {
-        status: Some(PaymentStatus::Finished),
-        amount: Some(cny(i64::MAX)),
-        payer_amount: Some(cny(90)),
-        payer: Some(Payer {
-            id: None,
-            openid: Some("o-1".to_owned()),
-            logon_masked: None,
-            name_masked: None,
-        }),
-        channel: Some(Channel {
-            code: "wechat".to_owned(),
-            trade_type: Some("JSAPI".to_owned()),
-            bank_type: None,
-            funding: None,
-            channel_transaction_id: None,
-        }),
-        passthrough: Some(" \"a\\b\"\r\n😀".to_owned()),
-        extra: vec![
-            ("device_id".to_owned(), "\"013467007045764\"".to_owned()),
-            ("promotion_detail".to_owned(), "[ {\"coupon_id\": \"109519\", \"amount\": 10} ]".to_owned()),
-        ],
-        ..paid()
-    };
     let settings =
         r#"{"appid":"wx-app","mchid":"1","bank_type":"OTHERS","trade_type":"APP","associated_data":""}"#;
-    let told: Value = serde_json::from_str(&resource(&full, settings).expect("formats")).expect("JSON");
+    let told: Value = serde_json::from_str(&resource(&full(), settings).expect("formats")).expect("JSON");
     let expected = serde_json::json!({
         "mchid": "1", "appid": "wx-app", "out_trade_no": "order-1", "transaction_id": "pay-1", "trade_type": "JSAPI",
         "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": " \"a\\b\"\r\n😀",
@@ -382,7 +386,7 @@ fn the_ladder_is_the_vendors() {
 proptest! {
     #[test]
     fn any_record_is_refused_by_field_or_told_and_signed(
-        notification in arbitrary::notification(),
+        notification in prop_oneof![arbitrary::notification(), arbitrary::nearly(full())],
         attempt in arbitrary::attempt(),
     ) {
         match format::<WechatV3>(&notification, &shop(SETTINGS), &attempt, &Openable) {

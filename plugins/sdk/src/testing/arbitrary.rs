@@ -135,6 +135,28 @@ pub fn notification() -> impl Strategy<Value = Notification> {
     )
 }
 
+/// The record with one field replaced by anything: what becomes of an odd value where all else can be told.
+pub fn nearly(record: Notification) -> impl Strategy<Value = Notification> {
+    (0..12_usize, text(), money()).prop_map(move |(which, text, money)| {
+        let mut record = record.clone();
+        let (payer, channel) = (record.payer.as_mut(), record.channel.as_mut());
+        match which {
+            0 => record.kind = text,
+            1 => record.payment_id = Some(text),
+            2 => record.merchant_order_id = Some(text),
+            3 => record.subject = Some(text),
+            4 => record.failure = Some(Failure { code: text.clone(), message: Some(text) }),
+            5 => record.amount = Some(money),
+            6 => record.payer_amount = Some(money),
+            7 => record.extra = vec![(text, "0".to_owned())],
+            8 => _ = payer.map(|payer| payer.openid = Some(text)),
+            9 => _ = channel.map(|channel| channel.trade_type = Some(text)),
+            _ => record.passthrough = Some(text),
+        }
+        record
+    })
+}
+
 /// An attempt at any moment that a gateway may live to see.
 pub fn attempt() -> impl Strategy<Value = Attempt> {
     (1_u32..100, 0..4_102_444_800_000_i64, any::<[u8; 32]>()).prop_map(|(number, now, entropy)| Attempt {
