@@ -13,7 +13,7 @@ use crate::api::Api;
 use crate::broker::amqp::{AmqpBroker, Operator, Surroundings};
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{self, Broker};
-use crate::config::{self, Config, KeyAlgorithm, LadderChoice, Problem};
+use crate::config::{self, Config, LadderChoice, Problem};
 use crate::delivery::{Deliverer, Merchant, Merchants};
 use crate::domain::{Ladder, Reply, Request};
 use crate::journal::{self, Journal, SqliteJournal};
@@ -71,17 +71,11 @@ async fn ready_merchant(
         .map_err(|error| merchant.wrong("settings", error))?;
     check_keys(merchant, &plugin)?;
     let ladder = ladder(config, merchant, &plugin)?;
-    let keys = merchant.keys.iter().map(|key| plugin::Key {
-        role: key.role.clone(),
-        name: key.name.clone(),
-        algorithm: algorithm(key.algorithm),
-        secret: plugin::Secret::new(key.secret.0.clone().into_bytes()),
-    });
     let endpoint = plugin::Endpoint {
         url: merchant.url.clone(),
         origins: merchant.origins.clone(),
         settings_json: merchant.settings_json.clone(),
-        keys: plugin::Keys::new(keys.collect()),
+        keys: merchant.keys.clone(),
     };
     let mut settings = config.http;
     let theirs = merchant.timeouts;
@@ -97,20 +91,33 @@ async fn ready_merchant(
 /// Holds the merchant's keys against what its plugin asks for.
 fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<(), Problem> {
     let needs = &plugin.description().keys;
-    for key in &merchant.keys {
-        let Some(need) = needs.iter().find(|need| need.role == key.role) else {
-            let problem =
-                format!("plugin `{}` has no use for a key of the role `{}`", merchant.plugin, key.role);
-            return Err(merchant.wrong("keys", problem));
+    for (index, key) in merchant.keys.iter().enumerate() {
+        let Some(need) = needs.iter().find(|need| need.role == key.role()) else {
+            let roles: Vec<_> = needs.iter().map(|need| format!("`{}`", need.role)).collect();
+            let roles = if roles.is_empty() { "none at all".to_owned() } else { roles.join(", ") };
+            let problem = format!(
+                "plugin `{}` has no use for a key of the role `{}`; its roles are: {roles}",
+                merchant.plugin,
+                key.role()
+            );
+            return Err(merchant.wrong(&format!("keys[{index}].role"), problem));
         };
-        if !need.algorithms.contains(&algorithm(key.algorithm)) {
-            let problem =
-                format!("the role `{}` of plugin `{}` takes no such key", key.role, merchant.plugin);
-            return Err(merchant.wrong("keys", problem));
+        if !key.algorithm().does_for(&need.algorithms) {
+            let does = |algorithm: &&plugin::KeyAlgorithm| algorithm.does_for(&need.algorithms);
+            let names =
+                plugin::KeyAlgorithm::ALL.iter().filter(does).map(|algorithm| format!("`{algorithm}`"));
+            let problem = format!(
+                "the role `{}` of plugin `{}` takes a key of {}, not of `{}`",
+                need.role,
+                merchant.plugin,
+                names.collect::<Vec<_>>().join(" or "),
+                key.algorithm()
+            );
+            return Err(merchant.wrong(&format!("keys[{index}].algorithm"), problem));
         }
     }
     let lacks =
-        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role == need.role);
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
     match needs.iter().find(lacks) {
         Some(need) => {
             let problem = format!(
@@ -120,12 +127,6 @@ fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<()
             Err(merchant.wrong("keys", problem))
         }
         None => Ok(()),
-    }
-}
-
-fn algorithm(algorithm: KeyAlgorithm) -> plugin::Algorithm {
-    match algorithm {
-        KeyAlgorithm::HmacSha256 => plugin::Algorithm::HmacSha256,
     }
 }
 

@@ -2,7 +2,7 @@
 //! written in groups, and what an error means to people.
 //!
 //! The rule: a file is touched only when it is known to be ours and of a version that we know, and a commit that
-//! returns is on the disk (write-ahead log, `synchronous = FULL`).
+//! returns is on the disk (write-ahead log, `synchronous = FULL`), unless it was said that it need not be.
 //!
 //! Absent on purpose: queries. Each file's own module has its own.
 
@@ -107,6 +107,29 @@ pub(crate) fn options(place: &Place) -> SqliteConnectOptions {
         // Rows come from SQLite's thread in batches of this size.
         .row_buffer_size(512)
         .disable_statement_logging()
+}
+
+/// What the next commits outlast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The process: whatever is known of it, other processes know as well.
+    Process,
+    /// A machine that loses power. A file that is opened is so until it is told otherwise.
+    Disk,
+}
+
+/// Says what the next commits outlast. Costs nothing beside a commit.
+pub(crate) async fn set_durability(
+    connection: &mut SqliteConnection,
+    durability: Durability,
+) -> Result<(), sqlx::Error> {
+    // With a write-ahead log NORMAL leaves the file whole too, and only does not wait for the disk:
+    // https://www.sqlite.org/pragma.html#pragma_synchronous
+    let synchronous = match durability {
+        Durability::Process => "PRAGMA synchronous = NORMAL",
+        Durability::Disk => "PRAGMA synchronous = FULL",
+    };
+    query(synchronous).execute(connection).await.map(drop)
 }
 
 /// Begins a transaction that has the right to write from its beginning, so that it cannot fail for want of it halfway.

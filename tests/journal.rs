@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::domain::{
-    AttemptNumber, Envelope, Held, Known, Moment, Notification, NotificationId, Outcome, Progress, Standing,
+    AttemptNumber, Behind, Envelope, Held, Moment, Notification, NotificationId, Outcome, Progress, Standing,
+    TakeUp, Taken,
 };
 use paynotify::journal::{
-    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Repetition, Settings, SqliteJournal, State,
+    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Search, Settings, SqliteJournal, State,
     Story,
 };
 use sqlx::{Connection, SqliteConnection, query};
@@ -172,12 +173,23 @@ async fn a_state_never_goes_back() {
     }
 }
 
-/// What the journal knows of a notification, in a form that can be compared.
-async fn known(journal: &dyn Journal, envelope: &Envelope) -> String {
-    match journal.known(&envelope.notification).await.expect("readable") {
-        Known::Nothing => "nothing".to_owned(),
-        Known::AnotherText => "another text".to_owned(),
-        Known::Standing(standing) => told(&standing),
+const LAG: Duration = Duration::from_secs(30);
+
+/// A message that gateway 1 takes up at moment 2,000 for the first time.
+fn taken(progress: Progress) -> Taken {
+    Taken { progress, redelivered: false, gateway: 1, at: at(2_000), lag: LAG }
+}
+
+/// What a message is to do, in a form that can be compared.
+async fn take_up(journal: &dyn Journal, envelope: &Envelope, message: Taken) -> String {
+    match journal.take_up(&envelope.notification, message).await.expect("an answer") {
+        TakeUp::Attempt(beginning) if beginning.again => "attempt again".to_owned(),
+        TakeUp::Attempt(_) => "attempt".to_owned(),
+        TakeUp::Interrupted => "interrupted".to_owned(),
+        TakeUp::Behind(Behind::Follow(progress)) => told(&Standing::Waiting(progress)),
+        TakeUp::Behind(Behind::Finish(ending)) => format!("finish {}", told(&Standing::Ended(ending))),
+        TakeUp::Behind(Behind::Forget(_)) => "forget".to_owned(),
+        TakeUp::Behind(Behind::Refuse) => "another text".to_owned(),
     }
 }
 
@@ -196,24 +208,30 @@ fn progress(attempt: u32, due: Moment, held: Option<Held>) -> String {
 }
 
 #[tokio::test]
-async fn how_far_a_notification_has_come_is_known() {
+async fn a_message_is_held_against_how_far_its_notification_has_come() {
     let folder = folder();
     let journal: &dyn Journal = &open(&folder).await;
     let (sent, other) = (envelope("n1", ""), envelope("n1", " "));
-    assert_eq!(known(journal, &sent).await, "nothing");
+    let first = taken(sent.progress);
     assert_eq!(journal.accept(&sent).await.expect("an answer"), Acceptance::Publish);
-    assert_eq!(known(journal, &sent).await, "nothing", "it has only come in");
-    assert_eq!(known(journal, &other).await, "another text");
+    assert_eq!(take_up(journal, &sent, first).await, "attempt", "it has only come in");
+    assert_eq!(take_up(journal, &other, first).await, "another text");
     record(journal, entry("n1", 1, waiting(2), Some(attempt(1)))).await;
-    assert_eq!(known(journal, &sent).await, progress(2, at(60_000), None));
+    let behind = at(60_000).after(LAG);
+    assert_eq!(take_up(journal, &sent, first).await, progress(2, behind, None));
+    let again = Taken { redelivered: true, ..first };
+    assert_eq!(take_up(journal, &sent, again).await, progress(2, at(60_000), None));
     record(journal, entry("n1", 2, held(), None)).await;
     let row = Held { since: at(4_000), count: NonZeroU32::MIN };
-    assert_eq!(known(journal, &sent).await, progress(2, at(64_000), Some(row)));
+    assert_eq!(take_up(journal, &sent, again).await, progress(2, at(64_000), Some(row)));
+    let next = Progress { attempt: AttemptNumber::FIRST.next(), held: Some(row), ..sent.progress };
+    assert_eq!(take_up(journal, &sent, taken(next)).await, "attempt");
     record(journal, entry("n1", 3, ended(2), None)).await;
     let stopped = Outcome::Stopped { reason: "genug".to_owned() };
-    let ending = format!("{stopped:?} 2 {} {}", at(0), at(1_500));
-    assert_eq!(known(journal, &sent).await, ending);
-    assert_eq!(known(journal, &other).await, "another text");
+    let ending = format!("finish {stopped:?} 2 {} {}", at(0), at(1_500));
+    assert_eq!(take_up(journal, &sent, again).await, ending);
+    assert_eq!(take_up(journal, &sent, first).await, "forget");
+    assert_eq!(take_up(journal, &other, first).await, "another text");
 }
 
 #[tokio::test]
@@ -253,22 +271,46 @@ async fn entries_of_one_notification_at_once_make_one_current() {
 }
 
 #[tokio::test]
-async fn a_repetition_is_noted_once_for_each_place_on_the_way() {
+async fn a_beginning_is_known_to_every_process_at_once() {
     let folder = folder();
-    let journal = open(&folder).await;
-    let mut sent = envelope("n1", "");
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First);
-    assert_eq!(state(&journal, "n1").await, State::Accepted);
-    assert_eq!(known(&journal, &sent).await, "nothing", "no attempt is known to have ended");
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further);
-    journal.close().await;
-    let journal = open(&folder).await;
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further, "it is durable");
-    sent.progress.held = Some(Held { since: at(0), count: NonZeroU32::MIN });
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First, "a hold came between");
-    sent.progress = Progress { attempt: sent.progress.attempt.next(), held: None, ..sent.progress };
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::First);
-    assert_eq!(journal.repeat(&sent).await.expect("noted"), Repetition::Further);
+    let (here, there) = (open(&folder).await, open(&folder).await);
+    let sent = envelope("n1", "");
+    let first = taken(sent.progress);
+    let other = Taken { gateway: u64::MAX, at: at(2_500), ..first };
+    let later = Taken { at: at(2_000).after(LAG), ..other };
+    let wait = progress(1, at(2_000).after(LAG), None);
+    assert_eq!(take_up(&here, &sent, first).await, "attempt");
+    assert_eq!(state(&there, "n1").await, State::Accepted);
+    assert_eq!(take_up(&there, &sent, other).await, wait);
+    assert_eq!(take_up(&here, &sent, first).await, "attempt", "the answer was lost, and it asks once more");
+    assert_eq!(take_up(&there, &sent, other).await, wait);
+    assert_eq!(take_up(&there, &sent, later).await, "attempt again", "nothing was heard of it");
+    here.close().await;
+    let here = open(&folder).await;
+    let last = Taken { redelivered: true, gateway: 2, ..later };
+    assert_eq!(take_up(&here, &sent, last).await, "interrupted", "it was cut off twice");
+    // A hold or an attempt comes between: it is another place.
+    record(&here, entry("n1", 2, held(), None)).await;
+    let row = Held { since: at(4_000), count: NonZeroU32::MIN };
+    let next = Progress { attempt: AttemptNumber::FIRST.next(), held: Some(row), ..sent.progress };
+    assert_eq!(take_up(&there, &sent, Taken { progress: next, ..last }).await, "attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_gateways_at_once_one_makes_the_attempt() {
+    let folder = folder();
+    let gateways = [open(&folder).await, open(&folder).await, open(&folder).await];
+    let sent: Vec<_> = (0..100).map(|number| envelope(&format!("n{number}"), "")).collect();
+    let asked = gateways.iter().zip(1..).flat_map(|(journal, gateway)| {
+        sent.iter().map(move |sent| async move {
+            take_up(journal, sent, Taken { gateway, ..taken(sent.progress) }).await
+        })
+    });
+    let answers = join_all(asked).await;
+    for number in 0..100 {
+        let attempts = (0..3).filter(|gateway| answers[gateway * 100 + number] == "attempt").count();
+        assert_eq!(attempts, 1, "n{number}");
+    }
 }
 
 #[tokio::test]
@@ -278,7 +320,8 @@ async fn a_state_that_cannot_be_read_harms_nobody_else() {
     record(&journal, entry("n1", 1, waiting(2), None)).await;
     let mut other = other_process(&folder.path().join("journal.db")).await;
     query("UPDATE notification SET state = '{\"state\":\"odd\"}'").execute(&mut other).await.expect("odd");
-    assert_eq!(known(&journal, &envelope("n1", "")).await, "nothing");
+    let sent = envelope("n1", "");
+    assert_eq!(take_up(&journal, &sent, taken(sent.progress)).await, "attempt");
     record(&journal, entry("n2", 1, waiting(2), None)).await;
     record(&journal, entry("n1", 1, waiting(3), None)).await;
     assert_eq!(state(&journal, "n1").await, waiting(3), "the next entry mends it");
@@ -410,9 +453,9 @@ async fn a_full_disk_is_an_error_and_room_ends_it() {
     names(&error, &folder, "full");
     assert!(written > 3);
     assert_eq!(journal.ready(), Err(error.to_string()));
-    let asked =
-        journal.known(&envelope("n0", "").notification).await.expect_err("no attempt could be recorded");
-    assert!(asked.to_string().contains("could not be written"), "{asked}");
+    let sent = envelope("new", &format!(r#","subject":"{}""#, "x".repeat(10_000)));
+    let asked = journal.take_up(&sent.notification, taken(sent.progress)).await;
+    names(&asked.expect_err("no attempt could be recorded"), &folder, "full");
     assert_eq!(journal.story(&id(&format!("n{written}"))).await.expect("readable"), None);
     story(&journal, &format!("n{}", written - 1)).await;
     // Who runs the gateway makes room.
@@ -488,4 +531,81 @@ async fn a_damaged_or_newer_journal_is_refused_untouched() {
     query("PRAGMA user_version = 99").execute(&mut newer).await.expect("set");
     newer.close().await.expect("closed");
     refused(&folder, "newer").await;
+}
+
+#[tokio::test]
+async fn what_nothing_was_heard_of_for_long_is_missing_once() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let missing = async |now: i64, most: usize| {
+        let search = Search { now: at(now), missing_after: Duration::from_secs(100), most };
+        let mut found = journal.missing(search).await.expect("sought");
+        found.sort_by_key(|envelope| envelope.notification.id().to_string());
+        let told = |envelope: &Envelope| {
+            let Progress { attempt, due, held, .. } = envelope.progress;
+            let holds = held.map_or(0, |held| held.count.get());
+            format!(
+                "{} {}.{holds} {}",
+                envelope.notification.id(),
+                attempt.get(),
+                due.since(at(now)).as_millis()
+            )
+        };
+        found.iter().map(told).collect::<Vec<_>>()
+    };
+    let due = |milliseconds| State::Waiting { next_attempt: 3, due: at(milliseconds) };
+    record(journal, entry("waits", 0, due(50_000), None)).await;
+    record(journal, entry("heard-of", 60_000, due(0), None)).await;
+    record(journal, entry("holds", 0, held(), None)).await;
+    record(journal, entry("ends", 0, ended(1), None)).await;
+    for (id, more) in
+        [("posted", ""), ("later", r#","not_before":"2037-01-01T00:00:00Z""#), ("unanswered", "")]
+    {
+        assert_eq!(journal.accept(&envelope(id, more)).await.expect("an answer"), Acceptance::Publish);
+        if id != "unanswered" {
+            journal.accepted(&id.parse().expect("an id")).await.expect("noted");
+        }
+    }
+    let sent = envelope("begun", "");
+    assert_eq!(take_up(journal, &sent, Taken { at: at(90_000), ..taken(sent.progress) }).await, "attempt");
+    assert_eq!(missing(99_000, 10).await, [""; 0]);
+    assert_eq!(missing(149_000, 10).await, ["posted 1.0 0"], "it was due at once");
+    assert_eq!(missing(159_000, 10).await, ["waits 3.0 0"]);
+    assert_eq!(missing(189_000, 10).await, ["heard-of 3.0 0", "holds 2.1 0"]);
+    assert_eq!(missing(200_000, 10).await, ["begun 1.0 0"]);
+    assert_eq!(missing(200_000, 10).await, [""; 0], "nobody is given it twice");
+    assert_eq!(missing(248_000, 10).await, [""; 0]);
+    assert_eq!(
+        missing(350_000, 2).await.len(),
+        2,
+        "they are missing again, and no more are given than are wanted"
+    );
+    assert_eq!(missing(350_000, 10).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_ending_is_untold_until_it_is_told() {
+    let folder = folder();
+    let journal = &open(&folder).await;
+    let untold = async |now: i64| {
+        let search = Search { now: at(now), missing_after: Duration::from_secs(100), most: 10 };
+        let found = journal.untold(search).await.expect("sought");
+        found.iter().map(|event| serde_json::to_string(event).expect("it is JSON")).collect::<Vec<_>>()
+    };
+    for name in ["n1", "n2"] {
+        record(journal, entry(name, 1_500, ended(2), Some(attempt(2)))).await;
+    }
+    record(journal, entry("n3", 1_500, waiting(2), None)).await;
+    journal.told(&id("n2")).await;
+    assert_eq!(untold(101_000).await, [""; 0], "it may be on its way");
+    let event = format!(
+        r#"{{"schema":"payment-outcome/1","notification_id":"n1","merchant_id":"shop","merchant_order_id":null,"payment_id":null,"outcome":"stopped","detail":"genug","attempts":2,"first_seen":"{}","ended_at":"{}"}}"#,
+        at(0),
+        at(1_500)
+    );
+    assert_eq!(untold(102_000).await, [event]);
+    assert_eq!(untold(102_000).await, [""; 0], "nobody is given it twice");
+    assert_eq!(untold(203_000).await.len(), 1);
+    journal.told(&id("n1")).await;
+    assert_eq!(untold(400_000).await, [""; 0]);
 }

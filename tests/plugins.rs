@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use paynotify::domain::{Notification, Verdict};
-use paynotify::plugin::{
-    Algorithm, CallError, Endpoint, Fault, Host, Key, Keys, Plugin, Registry, Secret, Settings, SettingsError,
-};
+use paynotify::plugin::{CallError, Fault, Host, Plugin, Registry, Settings, SettingsError};
 use support::call::{attempt, endpoint, notification, reply};
 use support::guest::Guest;
 use wit_parser::{Docs, Resolve, Stability, TypeDefKind};
@@ -127,41 +125,6 @@ async fn a_reply_reaches_the_guest_whole() {
     let verdict =
         plugin.judge(&notification(""), &endpoint("https://shop.example/"), &attempt(), &reply).await;
     assert_eq!(verdict, Ok(Verdict::Confirmed { detail: Some("x-trace".to_owned()) }));
-}
-
-/// A guest that signs `hello` with the key `guest`, and sends the signature as its body.
-#[tokio::test]
-async fn a_call_reaches_the_keys_of_its_endpoint_and_no_others() {
-    let imports =
-        r#"(import "paynotify:merchant/crypto@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32 i32)))"#;
-    // One part at 1024: bytes at 17, five of them.
-    let module = r#"(data (i32.const 1024) "\00\00\00\00\11\00\00\00\05\00\00\00")"#;
-    let format = "(call $sign (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 8192))
-        (if (i32.load8_u (i32.const 8192)) (then
-            (i32.store8 (i32.const 16) (i32.add (i32.const 48) (i32.load8_u (i32.const 8196))))
-            (i32.store (i32.const 4220) (i32.const 16)) (i32.store (i32.const 4224) (i32.const 1))
-            (i32.store (i32.const 4204) (i32.const 15)))
-         (else
-            (i32.store (i32.const 4220) (i32.load (i32.const 8196)))
-            (i32.store (i32.const 4224) (i32.load (i32.const 8200)))))
-        (i32.store8 (i32.const 15) (i32.const 47)) (i32.store (i32.const 4204) (i32.const 15))
-        (i32.store (i32.const 4200) (i32.const 3)) (i32.store8 (i32.const 12) (i32.const 80))
-        (i32.store8 (i32.const 13) (i32.const 85)) (i32.store8 (i32.const 14) (i32.const 84))
-        (i32.const 4192)";
-    let plugin =
-        host().load_bytes("g", Guest { imports, module, format, ..GOOD }.build()).await.expect("a plugin");
-    let body = async |name: &str, algorithm| {
-        let secret = Secret::new(b"secret".to_vec());
-        let key = Key { role: "signing".to_owned(), name: name.to_owned(), algorithm, secret };
-        let endpoint = Endpoint { keys: Keys::new(vec![key]), ..endpoint("https://shop.example/") };
-        plugin.format(&notification(""), &endpoint, &attempt()).await.expect("a request").body
-    };
-    // hmac.new(b"secret", b"hello", "sha256").hexdigest() of Python.
-    let signature: String =
-        body("guest", Algorithm::HmacSha256).await.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(signature, "88aab3ede8d3adf94d26ab90d3bafd4a2083070c3bcce9c014ee04a443847c0b");
-    assert_eq!(body("other", Algorithm::HmacSha256).await, "0", "no-such-key");
-    assert_eq!(body("guest", Algorithm::Md5).await, "1", "algorithm-not-allowed");
 }
 
 #[tokio::test]

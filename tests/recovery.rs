@@ -223,8 +223,7 @@ async fn own_node_whatever_an_operator_does() {
     scene.recovers("work queue deleted, consumer cancelled").await;
 
     scene.outside().await.delete("rung.3000").await;
-    scene.publish(Duration::from_secs(3));
-    scene.until_away().await;
+    scene.publish(Duration::from_secs(3)).await.expect("refused");
     scene.recovers("rung deleted, publish unroutable").await;
 
     let outside = scene.outside().await;

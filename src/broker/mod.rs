@@ -27,6 +27,13 @@ pub trait Broker: Send + Sync {
     /// Nothing is known to be durable; the caller may publish the same again.
     async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError>;
 
+    /// Tells the payment centre once more how a notification ended, of which there is no message any more. When this
+    /// returns, the event is durable.
+    ///
+    /// # Errors
+    /// Nothing is known to be durable; the caller may tell it again.
+    async fn tell(&self, event: &OutcomeEvent) -> Result<(), BrokerError>;
+
     /// The next message that has come due. Waits for one; waits, too, while the broker is away. Hands out at most
     /// as many unsettled deliveries as the configured prefetch. `None` once [`stop_taking`](Self::stop_taking) was
     /// called, and then for ever.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 /// What is wrong with a configuration: where, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,17 +40,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A file's name and text, to find the line of a key in.
+/// A file's name and text, to find the line of a key in. The text may hold secrets, so it is overwritten when it is
+/// dropped.
 pub(super) struct Document {
     file: PathBuf,
-    text: String,
+    text: Zeroizing<String>,
 }
 
 impl Document {
     /// Reads the file.
     pub(super) fn read(file: &Path) -> Result<Self, Problem> {
         match std::fs::read_to_string(file) {
-            Ok(text) => Ok(Self { file: file.to_owned(), text }),
+            Ok(text) => Ok(Self { file: file.to_owned(), text: Zeroizing::new(text) }),
             Err(error) => Err(Problem::of_file(file, format!("cannot be read: {error}"))),
         }
     }
@@ -64,17 +66,32 @@ impl Document {
         })
     }
 
-    /// A problem with a key that has been read: its line is found by its text.
+    /// A problem with a key that has been read: its line is found by its text. In a table of which there are several,
+    /// the key is named with the table's number, from 0, as in `keys[1].secret`.
     pub(super) fn wrong(&self, key: &str, problem: impl fmt::Display) -> Problem {
-        let last = key.rsplit('.').next().unwrap_or(key);
-        let names_it = |line: &str| {
-            let line = line.trim_start();
-            line.strip_prefix(last).is_some_and(|rest| rest.trim_start().starts_with('='))
-                || line.starts_with(&format!("[{key}]"))
-                || line.starts_with(&format!("[[{key}]]"))
-        };
-        let line = self.text.lines().position(names_it).map(|index| index + 1);
+        let line = self.line_in_array(key).or_else(|| {
+            let last = key.rsplit('.').next().unwrap_or(key);
+            let names_it = |line: &str| {
+                sets(line, last)
+                    || line.trim_start().starts_with(&format!("[{key}]"))
+                    || line.trim_start().starts_with(&format!("[[{key}]]"))
+            };
+            self.text.lines().position(names_it)
+        });
+        let line = line.map(|index| index + 1);
         Problem { file: self.file.clone(), line, key: Some(key.to_owned()), problem: problem.to_string() }
+    }
+
+    /// The line of `array[number].key`; if the key is not there, that of the table's head.
+    fn line_in_array(&self, key: &str) -> Option<usize> {
+        let (table, key) = key.rsplit_once("].")?;
+        let (array, number) = table.rsplit_once('[')?;
+        let is_head = |line: &str| line.trim_start().starts_with(&format!("[[{array}]]"));
+        let mut heads = self.text.lines().enumerate().filter(|(_, line)| is_head(line));
+        let (head, _) = heads.nth(number.parse().ok()?)?;
+        let lines = self.text.lines().enumerate().skip(head + 1);
+        let mut table = lines.take_while(|(_, line)| !line.trim_start().starts_with('['));
+        Some(table.find(|(_, line)| sets(line, key)).map_or(head, |(index, _)| index))
     }
 
     /// The folder that relative paths in the file are meant from.
@@ -92,5 +109,30 @@ impl Document {
 
     fn line(&self, span: &Range<usize>) -> usize {
         self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+    }
+}
+
+fn sets(line: &str, key: &str) -> bool {
+    line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_the_second_table_is_found_there() {
+        let text = "url = 1\n[[keys]]\nrole = 1\nsecret = 1\n\n[[keys]] # newest\n  secret=2\nrole = 2\n[other]\nname = 1\n";
+        let document = Document { file: "shop.toml".into(), text: Zeroizing::new(text.to_owned()) };
+        let line = |key: &str| document.wrong(key, "no").line;
+        assert_eq!(line("keys[0].secret"), Some(4));
+        assert_eq!(line("keys[1].secret"), Some(7));
+        assert_eq!(line("keys[1].role"), Some(8));
+        // What is not there is the table's affair.
+        assert_eq!(line("keys[1].name"), Some(6));
+        assert_eq!(line("keys[2].name"), Some(10), "there is no third, so any line that sets it");
+        assert_eq!(line("keys"), Some(2));
+        assert_eq!(line("other.name"), Some(10));
+        assert_eq!(document.wrong("keys[1].role", "no").to_string(), "shop.toml:8: `keys[1].role`: no");
     }
 }

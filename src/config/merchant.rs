@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::document::{Document, Problem};
 use super::values::{Count, Delay, JitterPart, SecretText, Span};
 use crate::domain::{Ladder, MerchantId, Origin};
+use crate::plugin;
 
 /// One merchant, as its file says.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub struct Merchant {
     pub in_flight: Option<usize>,
     /// Time-outs that differ from the gateway's.
     pub timeouts: Timeouts,
-    /// Its keys.
-    pub keys: Vec<Key>,
+    /// Its keys, in the order of the file: of several of one role the newest comes first.
+    pub keys: plugin::Keys,
 }
 
 /// A ladder as a merchant's file gives it.
@@ -57,36 +58,6 @@ pub struct Timeouts {
     pub total: Option<Duration>,
 }
 
-/// A key, with its secret fetched.
-#[derive(Debug)]
-pub struct Key {
-    /// The role that the plugin asked for.
-    pub role: String,
-    /// What the plugin calls it by.
-    pub name: String,
-    /// What it may be used for.
-    pub algorithm: KeyAlgorithm,
-    /// The secret.
-    pub secret: Secret,
-}
-
-/// What a key may be used for.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyAlgorithm {
-    /// HMAC with SHA-256, keyed with the text's bytes.
-    HmacSha256,
-}
-
-/// A secret's text. Never printed.
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("***")
-    }
-}
-
 impl Merchant {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self, Problem> {
@@ -97,18 +68,7 @@ impl Merchant {
         let document = Document::read(path)?;
         let file: File = document.parse()?;
         let settings_json = serde_json::Value::Object(file.settings).to_string();
-        let mut keys = Vec::new();
-        for key in file.keys {
-            let secret = key
-                .secret
-                .fetch(&document.folder())
-                .map_err(|problem| document.wrong("keys.secret", problem))?;
-            let name = key.name.unwrap_or_else(|| key.role.clone());
-            if keys.iter().any(|other: &Key| other.name == name) {
-                return Err(document.wrong("keys.name", format!("two keys are named `{name}`")));
-            }
-            keys.push(Key { role: key.role, name, algorithm: key.algorithm, secret: Secret(secret) });
-        }
+        let keys = keys(&document, file.keys)?;
         let mut origins = vec![file.url.origin];
         origins.extend(file.origins.into_iter().map(|url| url.origin));
         Ok(Self {
@@ -140,6 +100,35 @@ impl Merchant {
     }
 }
 
+fn keys(document: &Document, entries: Vec<KeyEntry>) -> Result<plugin::Keys, Problem> {
+    let mut keys = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let wrong = |key: &str, problem: &dyn std::fmt::Display| {
+            document.wrong(&format!("keys[{index}].{key}"), problem)
+        };
+        let fetch = |key: &str, text: &SecretText| {
+            text.fetch(&document.folder()).map_err(|problem| wrong(key, &problem))
+        };
+        let name = entry.name.unwrap_or_else(|| entry.role.clone());
+        if keys.iter().any(|other: &plugin::Key| other.name() == name) {
+            let problem = format!("two keys are named `{name}`: give each a `name` of its own");
+            return Err(wrong("name", &problem));
+        }
+        let certificate = entry.certificate.map(|text| fetch("certificate", &text)).transpose()?;
+        let text = plugin::KeyText {
+            role: entry.role,
+            name,
+            algorithm: entry.algorithm,
+            encoding: entry.encoding,
+            secret: fetch("secret", &entry.secret)?.into(),
+            id: entry.id,
+            certificate: certificate.map(|text| text.to_string()),
+        };
+        keys.push(plugin::Key::decode(text).map_err(|problem| wrong(problem.key(), &problem))?);
+    }
+    Ok(plugin::Keys::new(keys))
+}
+
 type Timeout = Span<10, { 60 * 60 * 1_000 }>;
 
 #[derive(Deserialize)]
@@ -166,8 +155,11 @@ struct File {
 struct KeyEntry {
     role: String,
     name: Option<String>,
-    algorithm: KeyAlgorithm,
+    algorithm: plugin::KeyAlgorithm,
+    encoding: Option<plugin::Encoding>,
     secret: SecretText,
+    id: Option<String>,
+    certificate: Option<SecretText>,
 }
 
 /// An absolute http or https URL, and its origin.

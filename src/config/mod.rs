@@ -19,7 +19,7 @@ use crate::domain::{Ladder, Policy};
 use crate::{http, plugin};
 
 pub use document::Problem;
-pub use merchant::{Key, KeyAlgorithm, LadderChoice, Merchant, Secret, Timeouts};
+pub use merchant::{LadderChoice, Merchant, Timeouts};
 pub use raw::LogFormat;
 
 /// Every default, with comments: what `paynotify config default` prints.
@@ -108,6 +108,7 @@ impl Config {
                 longest_retry_after: raw.delivery.longest_retry_after.get(),
                 longest_hold: raw.delivery.longest_hold.get(),
                 further_message_lag: raw.delivery.further_message_lag.get(),
+                missing_after: raw.delivery.missing_after.get(),
             },
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
@@ -198,7 +199,11 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         return Err(document.wrong("broker.amqp.url", "is needed for `kind = \"amqp\"`"));
     };
     let wrong_url = |problem: String| document.wrong("broker.amqp.url", problem);
-    let management = amqp.management_url.as_ref().map(|url| url.fetch(&document.folder())).transpose();
+    let management = amqp
+        .management_url
+        .as_ref()
+        .map(|url| url.fetch(&document.folder()).map(|text| text.to_string()))
+        .transpose();
     let settings = broker::amqp::Settings {
         urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),

@@ -124,6 +124,7 @@ table! {
         longest_retry_after: Span<0, { 7 * 24 * HOUR }> = Span::of_milliseconds(HOUR),
         longest_hold: Span<1_000, { 365 * 24 * HOUR }> = Span::of_milliseconds(72 * HOUR),
         further_message_lag: Span<0, { HOUR }> = Span::of_milliseconds(30_000),
+        missing_after: Span<1_000, { 365 * 24 * HOUR }> = Span::of_milliseconds(10 * 60_000),
         in_flight_per_merchant: Room = Room::of(32),
         drain: Span<0, { HOUR }> = Span::of_milliseconds(20_000),
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
+use zeroize::Zeroizing;
 
 /// A whole number within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,32 +112,44 @@ impl<'de> Deserialize<'de> for JitterPart {
 }
 
 /// Where a secret is to be had: `env:NAME`, or `file:PATH` without its last line break. Any other text is the secret
-/// itself. Never printed.
+/// itself. Never printed, and overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct SecretText(String);
+pub(super) struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     /// Fetches the secret. A relative path is meant from `folder`.
     ///
     /// # Errors
     /// The variable is not set, the file cannot be read, or there is nothing in it; names which.
-    pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<String, String> {
+    pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<Zeroizing<String>, String> {
         let (secret, place) = if let Some(name) = self.0.strip_prefix("env:") {
-            let secret =
-                std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))?;
-            (secret, format!("the environment variable `{name}`"))
+            let secret = std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => format!("the environment variable `{name}` is not set"),
+                std::env::VarError::NotUnicode(_) => format!("the environment variable `{name}` {NO_TEXT}"),
+            })?;
+            (Zeroizing::new(secret), format!("the environment variable `{name}`"))
         } else if let Some(path) = self.0.strip_prefix("file:") {
             let path: PathBuf = folder.join(path);
-            let text =
-                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let text = text.strip_suffix('\n').unwrap_or(&text);
-            (text.strip_suffix('\r').unwrap_or(text).to_owned(), path.display().to_string())
+            (
+                read(&path).map_err(|problem| format!("{}: {problem}", path.display()))?,
+                path.display().to_string(),
+            )
         } else {
             (self.0.clone(), "the secret".to_owned())
         };
         // Whoever signs with an empty key signs for everybody.
         if secret.is_empty() { Err(format!("{place} is empty")) } else { Ok(secret) }
     }
+}
+
+const NO_TEXT: &str = "is not UTF-8 text; a key of bytes can be written as hex or base64";
+
+/// Reads a secret's file without its last line break.
+fn read(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
+    let text = Zeroizing::new(std::fs::read(path).map_err(|error| error.to_string())?);
+    let text = std::str::from_utf8(&text).map_err(|_| NO_TEXT.to_owned())?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
 }
 
 /// One secret text or a list of them.
@@ -146,7 +159,7 @@ pub(super) struct SecretTexts(Vec<SecretText>);
 impl SecretTexts {
     /// Fetches each secret: see [`SecretText::fetch`].
     pub(super) fn fetch(&self, folder: &std::path::Path) -> Result<Vec<String>, String> {
-        self.0.iter().map(|secret| secret.fetch(folder)).collect()
+        self.0.iter().map(|secret| secret.fetch(folder).map(|mut text| std::mem::take(&mut *text))).collect()
     }
 }
 
@@ -177,7 +190,7 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A wrong type is told without its value, which may be a secret that lacks its quotes.
         String::deserialize(deserializer)
-            .map(Self)
+            .map(|text| Self(Zeroizing::new(text)))
             .map_err(|_| de::Error::custom("a secret is a text in quotes"))
     }
 }

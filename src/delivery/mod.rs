@@ -6,6 +6,7 @@
 
 mod attempt;
 mod merchant;
+mod missing;
 mod under_way;
 
 use std::num::NonZeroU32;
@@ -18,13 +19,14 @@ use tokio::task::{JoinError, JoinSet};
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Ending, Envelope, Happened, HoldReason, Known, Ladder, Moment, NextStep, Outcome, OutcomeEvent, Policy,
-    Recorded, TakeUp, TransportFailure, next_step, take_up,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Moment, NextStep, Outcome, OutcomeEvent, Policy,
+    Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
-use crate::journal::{self, Entry, Journal, JournalError, Recording, Repetition, State};
+use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 
 use attempt::{Attempted, attempt};
 pub use merchant::{Merchant, Merchants};
+use missing::Punctuality;
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
@@ -41,6 +43,9 @@ pub struct Deliverer {
     ladder: Ladder,
     policy: Policy,
     under_way: UnderWay,
+    /// What other gateways know this process by.
+    gateway: u64,
+    punctuality: Punctuality,
 }
 
 impl Deliverer {
@@ -53,7 +58,9 @@ impl Deliverer {
         ladder: Ladder,
         policy: Policy,
     ) -> Self {
-        Self { broker, journal, merchants, ladder, policy, under_way: UnderWay::default() }
+        let punctuality = Punctuality::new(policy.missing_after);
+        let (under_way, gateway) = (UnderWay::default(), rand::random());
+        Self { broker, journal, merchants, ladder, policy, under_way, gateway, punctuality }
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -62,6 +69,9 @@ impl Deliverer {
         let this = Arc::new(self);
         // Tells the deliveries under way that they may no longer wait for anything.
         let (draining, drained) = watch::channel(false);
+        let seeker = Arc::clone(&this);
+        let until = drained.clone();
+        let seeking = tokio::spawn(async move { seeker.seek_missing(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -83,6 +93,7 @@ impl Deliverer {
             );
             under_way.shutdown().await;
         }
+        report(seeking.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -102,39 +113,53 @@ impl Deliverer {
         }
         tokio::time::sleep(early).await;
         let _turn = self.under_way.wait_for_turn(envelope.notification.id()).await;
-        let taken = Taken { envelope, redelivered, receipt, drained };
-        let known = taken.insist("looked up", || self.journal.known(&taken.envelope.notification)).await;
-        match known.map(|known| self.take_up(&taken, known)) {
-            None => taken.receipt.hand_back().await,
-            Some(TakeUp::Attempt) => self.tell(taken).await,
-            Some(other) => catch_up(taken, other).await,
+        let message = Taken {
+            progress: envelope.progress,
+            redelivered,
+            gateway: self.gateway,
+            at: clock::now(),
+            lag: self.policy.further_message_lag,
+        };
+        let late = message.at.since(envelope.progress.due);
+        self.punctuality.note(late);
+        let in_hand = InHand { envelope, redelivered, receipt, drained, late };
+        let step = in_hand
+            .insist("looked up", || self.journal.take_up(&in_hand.envelope.notification, message))
+            .await;
+        match step {
+            None => in_hand.receipt.hand_back().await,
+            Some(TakeUp::Attempt(_)) => {
+                let attempted = self.attempt(&in_hand.envelope).await;
+                self.conclude(in_hand, attempted).await;
+            }
+            Some(TakeUp::Interrupted) => {
+                let happened = Happened::NoReply(TransportFailure::Interrupted);
+                self.conclude(in_hand, Attempted { happened, record: None }).await;
+            }
+            Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
     }
 
-    fn take_up(&self, taken: &Taken, known: Known) -> TakeUp {
-        take_up(&taken.envelope.progress, taken.redelivered, known, self.policy.further_message_lag)
-    }
-
-    /// Makes the attempt, decides what follows, records it and carries it out.
-    async fn tell(&self, taken: Taken) {
-        let envelope = &taken.envelope;
-        let late = clock::now().since(envelope.progress.due);
-        let Some(Attempted { happened, record }) = self.attempt(&taken).await else {
-            taken.receipt.hand_back().await;
-            return;
-        };
+    /// Decides what follows, records it and carries it out.
+    async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
+        let envelope = &in_hand.envelope;
+        let Attempted { happened, record } = attempted;
         let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
-        log(envelope, late, record.as_ref(), &step);
+        log(envelope, in_hand.late, record.as_ref(), &step);
         let entry = entry(envelope, record, &step);
         let at = entry.at;
-        match taken.insist("recorded", || self.journal.record(entry.clone())).await {
-            None => taken.receipt.hand_back().await,
-            Some(Recording::Current(recorded)) => carry_out(taken, step, at, recorded).await,
+        match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
+            None => in_hand.receipt.hand_back().await,
+            Some(Recording::Current(recorded)) => self.carry_out(in_hand, step, at, recorded).await,
             Some(Recording::Behind(standing)) => {
-                let other = self.take_up(&taken, Known::Standing(standing));
-                catch_up(taken, other).await;
+                let lag = self.policy.further_message_lag;
+                match behind(&envelope.progress, in_hand.redelivered, standing, lag) {
+                    Some(step) => self.catch_up(in_hand, step).await,
+                    // Nothing is as far as what has just been recorded, so this cannot be; it comes again.
+                    None => in_hand.receipt.hand_back().await,
+                }
             }
         }
     }
@@ -143,36 +168,80 @@ impl Deliverer {
         self.merchants.get(envelope.notification.merchant())
     }
 
-    /// What comes of the attempt; nothing if the gateway stops before it could begin.
-    async fn attempt(&self, taken: &Taken) -> Option<Attempted> {
-        let envelope = &taken.envelope;
-        let without = |happened| Some(Attempted { happened, record: None });
+    /// What comes of the attempt.
+    async fn attempt(&self, envelope: &Envelope) -> Attempted {
+        let without = |happened| Attempted { happened, record: None };
         let Some(merchant) = self.merchant(envelope) else {
             return without(Happened::Held(HoldReason::UnknownMerchant));
         };
         let Some(_slot) = merchant.slot() else {
             return without(Happened::Held(HoldReason::MerchantBusy));
         };
-        if taken.redelivered {
-            match taken.insist("noted", || self.journal.repeat(envelope)).await? {
-                Repetition::First => {}
-                Repetition::Further => return without(Happened::NoReply(TransportFailure::Interrupted)),
+        attempt(envelope, merchant).await
+    }
+
+    /// Carries out what follows an attempt, which is recorded.
+    async fn carry_out(&self, in_hand: InHand, step: NextStep, at: Moment, recorded: Recorded) {
+        let InHand { envelope, receipt, .. } = in_hand;
+        let result = match step {
+            NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
+                receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
+            }
+            NextStep::Finish(outcome) => {
+                let attempts = outcome.attempts(envelope.progress.attempt);
+                let first_seen = envelope.progress.first_seen;
+                self.finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
+            }
+        };
+        settled(result, Some(&envelope));
+    }
+
+    /// Settles a message that makes no attempt, because its notification has come further.
+    async fn catch_up(&self, in_hand: InHand, step: Behind) {
+        let InHand { envelope, receipt, redelivered, .. } = in_hand;
+        let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
+        tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
+        let result = match step {
+            Behind::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
+            Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
+            Behind::Forget(recorded) => receipt.forget(recorded).await,
+            Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
+        };
+        settled(result, Some(&envelope));
+    }
+
+    /// Tells the payment centre, forgets the message, and notes that the payment centre has been told.
+    async fn finish(
+        &self,
+        envelope: &Envelope,
+        receipt: Box<dyn Receipt>,
+        ending: Ending,
+    ) -> Result<(), BrokerError> {
+        let Ending { outcome, attempts, first_seen, at, recorded } = ending;
+        let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
+        match outcome {
+            Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await?,
+            Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
+                receipt.finish(&event, recorded).await?;
             }
         }
-        Some(attempt(envelope, merchant).await)
+        self.journal.told(envelope.notification.id()).await;
+        Ok(())
     }
 }
 
 /// A message that has been taken up.
-struct Taken {
+struct InHand {
     envelope: Box<Envelope>,
     redelivered: bool,
     receipt: Box<dyn Receipt>,
     /// Becomes true when the gateway stops.
     drained: watch::Receiver<bool>,
+    /// How much later than due it was taken up.
+    late: Duration,
 }
 
-impl Taken {
+impl InHand {
     /// Asks the journal, however long it takes: a journal that is away slows the intake down, because deliveries stay
     /// out. Gives up only when the gateway stops.
     async fn insist<T, F>(&self, done: &str, mut ask: impl FnMut() -> F) -> Option<T>
@@ -194,52 +263,6 @@ impl Taken {
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
                 _ = drained.wait_for(|draining| *draining) => return None,
             }
-        }
-    }
-}
-
-/// Carries out what follows an attempt, which is recorded.
-async fn carry_out(taken: Taken, step: NextStep, at: Moment, recorded: Recorded) {
-    let Taken { envelope, receipt, .. } = taken;
-    let result = match step {
-        NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-            receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
-        }
-        NextStep::Finish(outcome) => {
-            let attempts = outcome.attempts(envelope.progress.attempt);
-            let first_seen = envelope.progress.first_seen;
-            finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
-        }
-    };
-    settled(result, Some(&envelope));
-}
-
-/// Settles a message that makes no attempt, because its notification has come further.
-async fn catch_up(taken: Taken, step: TakeUp) {
-    let Taken { envelope, receipt, redelivered, .. } = taken;
-    let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
-    tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
-    let result = match step {
-        TakeUp::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
-        TakeUp::Finish(ending) => finish(&envelope, receipt, ending).await,
-        TakeUp::Forget(recorded) => receipt.forget(recorded).await,
-        TakeUp::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
-        // Nothing is further than what has just been recorded, so this cannot be; it comes again.
-        TakeUp::Attempt => {
-            receipt.hand_back().await;
-            Ok(())
-        }
-    };
-    settled(result, Some(&envelope));
-}
-
-async fn finish(envelope: &Envelope, receipt: Box<dyn Receipt>, ending: Ending) -> Result<(), BrokerError> {
-    let Ending { outcome, attempts, first_seen, at, recorded } = ending;
-    let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
-    match outcome {
-        Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await,
-        Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
-            receipt.finish(&event, recorded).await
         }
     }
 }

@@ -21,6 +21,11 @@ impl UnderWay {
         Turn { all: self, id: id.clone(), guard: Some(guard) }
     }
 
+    /// Whether a message of this notification is being carried through just now.
+    pub(super) fn has(&self, id: &NotificationId) -> bool {
+        self.turns().contains_key(id)
+    }
+
     fn turns(&self) -> std::sync::MutexGuard<'_, HashMap<NotificationId, Arc<tokio::sync::Mutex<()>>>> {
         // A map whose holder panicked is as good as it was: nothing is done with it halfway.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)

@@ -31,5 +31,5 @@ pub use money::{Currency, Money};
 pub use next_step::{Happened, HoldReason, NextStep, Policy, next_step};
 pub use notification::{Channel, Failure, InvalidRecord, Notification, Payer, PaymentStatus, Record, SCHEMA};
 pub use outcome::{Outcome, OutcomeEvent, Recorded};
-pub use standing::{Ending, Known, Standing, TakeUp, take_up};
+pub use standing::{Beginning, Behind, Ending, Known, Standing, TakeUp, Taken, behind, take_up};
 pub use verdict::{TransportFailure, Verdict};

@@ -20,16 +20,19 @@ pub struct Policy {
     /// How much longer than the message that goes on a further message of the same notification waits. To be longer
     /// than an attempt takes, so that gateways that share their queues do not attempt both at once.
     pub further_message_lag: Duration,
+    /// A notification of which nothing has been heard for so long after it was due is missing at the broker.
+    pub missing_after: Duration,
 }
 
 impl Default for Policy {
-    /// One hour, three days, and half a minute.
+    /// One hour, three days, half a minute, and ten minutes.
     fn default() -> Self {
         let hour = Duration::from_secs(60 * 60);
         Self {
             longest_retry_after: hour,
             longest_hold: 72 * hour,
             further_message_lag: Duration::from_secs(30),
+            missing_after: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -46,27 +46,48 @@ pub enum Known {
     Standing(Standing),
 }
 
+/// The beginning of an attempt, as it is noted before the attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The attempt's [`Progress::place`].
+    pub place: (u32, u32),
+    /// The gateway that makes it: a number that each process draws for itself.
+    pub gateway: u64,
+    /// When.
+    pub at: Moment,
+    /// It had been begun before, and nothing was recorded of it.
+    pub again: bool,
+}
+
 /// What to do with a message.
 #[derive(Debug)]
 pub enum TakeUp {
-    /// Make the attempt that it asks for.
-    Attempt,
-    /// Make none: replace it with one of this progress.
+    /// Make the attempt that it asks for, once this beginning of it is noted.
+    Attempt(Beginning),
+    /// Make none, but count one that was not answered: it was begun twice, and cut off each time.
+    Interrupted,
+    /// Make none: it is behind.
+    Behind(Behind),
+}
+
+/// What to do with a message that makes no attempt.
+#[derive(Debug)]
+pub enum Behind {
+    /// Replace it with one of this progress.
     Follow(Progress),
-    /// Make none: tell the payment centre, which may not have been told, and forget it.
+    /// Tell the payment centre, which may not have been told, and forget it.
     Finish(Ending),
-    /// Make none, and forget it.
+    /// Forget it.
     Forget(Recorded),
     /// It names a notification that it is not: nobody may have it.
     Refuse,
 }
 
-impl TakeUp {
+impl Behind {
     /// A short name for logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Attempt => "attempt",
             Self::Follow(_) => "follow",
             Self::Finish(_) => "finish",
             Self::Forget(_) => "forget",
@@ -75,28 +96,64 @@ impl TakeUp {
     }
 }
 
-/// Decides what to do with a message of that progress.
+/// A message as a gateway takes it up.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// What it asks for.
+    pub progress: Progress,
+    /// It may have been handed out before.
+    pub redelivered: bool,
+    /// The gateway that takes it up.
+    pub gateway: u64,
+    /// When. A gateway that asks once more about the same message, because it had no answer, says the same moment.
+    pub at: Moment,
+    /// [`super::Policy::further_message_lag`].
+    pub lag: Duration,
+}
+
+/// Decides what to do with a message. `begun` is the last beginning that was noted of its notification.
+///
+/// An attempt that another gateway began a moment ago may be under way: a message that comes for the first time waits
+/// for it. One that was handed out before does not: more likely it is the very message whose gateway was cut off.
+#[must_use]
+pub fn take_up(taken: &Taken, known: Known, begun: Option<Beginning>) -> TakeUp {
+    let Taken { progress, redelivered, gateway, at, lag } = *taken;
+    match known {
+        Known::AnotherText => return TakeUp::Behind(Behind::Refuse),
+        Known::Standing(standing) => {
+            if let Some(behind) = behind(&progress, redelivered, standing, lag) {
+                return TakeUp::Behind(behind);
+            }
+        }
+        Known::Nothing => {}
+    }
+    let place = progress.place();
+    let beginning = |again| Beginning { place, gateway, at, again };
+    match begun.filter(|begun| begun.place == place) {
+        None => TakeUp::Attempt(beginning(false)),
+        Some(same) if same == beginning(same.again) => TakeUp::Attempt(same),
+        Some(other) if !redelivered && other.gateway != gateway && at < other.at.after(lag) => {
+            TakeUp::Behind(Behind::Follow(Progress { due: other.at.after(lag), ..progress }))
+        }
+        Some(cut_off) if cut_off.again => TakeUp::Interrupted,
+        Some(_) => TakeUp::Attempt(beginning(true)),
+    }
+}
+
+/// What to do with a message whose attempt has been made; nothing for one that is as far as its notification.
 ///
 /// `redelivered` says that the message may have been handed out before. Then it may be the very message whose
 /// handling led to what is known, and was cut off before it had a successor or its event was published: so it does
 /// both (again). A message that comes for the first time never has that duty: it waits for `lag` longer than the one
 /// that goes on, so that the two are not attempted at once.
 #[must_use]
-pub fn take_up(progress: &Progress, redelivered: bool, known: Known, lag: Duration) -> TakeUp {
-    match known {
-        Known::Nothing => TakeUp::Attempt,
-        Known::AnotherText => TakeUp::Refuse,
-        Known::Standing(Standing::Ended(ending)) if redelivered => TakeUp::Finish(ending),
-        Known::Standing(Standing::Ended(ending)) => TakeUp::Forget(ending.recorded),
-        Known::Standing(Standing::Waiting(latest)) => {
-            if progress.place() >= latest.place() {
-                TakeUp::Attempt
-            } else if redelivered {
-                TakeUp::Follow(latest)
-            } else {
-                TakeUp::Follow(Progress { due: latest.due.after(lag), ..latest })
-            }
-        }
+pub fn behind(progress: &Progress, redelivered: bool, standing: Standing, lag: Duration) -> Option<Behind> {
+    match standing {
+        Standing::Ended(ending) if redelivered => Some(Behind::Finish(ending)),
+        Standing::Ended(ending) => Some(Behind::Forget(ending.recorded)),
+        Standing::Waiting(latest) if progress.place() >= latest.place() => None,
+        Standing::Waiting(latest) if redelivered => Some(Behind::Follow(latest)),
+        Standing::Waiting(latest) => Some(Behind::Follow(Progress { due: latest.due.after(lag), ..latest })),
     }
 }
 
@@ -146,7 +203,9 @@ mod tests {
         messages: Vec<Message>,
         latest: Option<Progress>,
         ended: Option<Outcome>,
-        repeated: Option<(u32, u32)>,
+        begun: Option<Beginning>,
+        /// How often each gateway has been started anew: one that comes up again is another one.
+        lives: [u64; 3],
         refusals: usize,
         sent: Vec<(u32, u32)>,
         events: usize,
@@ -154,6 +213,8 @@ mod tests {
         most: usize,
         /// Messages that were out at a crash.
         cut_off: usize,
+        /// No time passes while an attempt is under way.
+        prompt: bool,
     }
 
     impl World {
@@ -165,12 +226,14 @@ mod tests {
                 messages,
                 latest: None,
                 ended: None,
-                repeated: None,
+                begun: None,
+                lives: [0; 3],
                 refusals,
                 sent,
                 events: 0,
                 most: 1,
                 cut_off: 0,
+                prompt: false,
             };
             world.publish();
             world
@@ -196,17 +259,23 @@ mod tests {
             }
         }
 
-        fn todo(&self, progress: &Progress, redelivered: bool) -> Option<Todo> {
-            match take_up(progress, redelivered, self.known(), LAG) {
-                TakeUp::Attempt => None,
-                TakeUp::Follow(progress) => Some(Todo::Park(progress)),
-                TakeUp::Finish(_) => Some(Todo::Tell),
-                TakeUp::Forget(_) => Some(Todo::Forget),
-                TakeUp::Refuse => panic!("it is the same text"),
+        fn take_up(&self, progress: Progress, redelivered: bool, gateway: usize) -> TakeUp {
+            let gateway = self.lives[gateway] * 10 + gateway as u64;
+            let taken = Taken { progress, redelivered, gateway, at: self.now, lag: LAG };
+            take_up(&taken, self.known(), self.begun)
+        }
+
+        fn todo(behind: Behind) -> Todo {
+            match behind {
+                Behind::Follow(progress) => Todo::Park(progress),
+                Behind::Finish(_) => Todo::Tell,
+                Behind::Forget(_) => Todo::Forget,
+                Behind::Refuse => panic!("it is the same text"),
             }
         }
 
         fn crash(&mut self, gateway: usize) {
+            self.lives[gateway] += 1;
             for message in &mut self.messages {
                 if message.out.take_if(|(holder, _)| *holder == gateway).is_some() {
                     message.redelivered = true;
@@ -229,9 +298,10 @@ mod tests {
             let has_turn = |other: &Message| !matches!(&other.out, Some((at, stage)) if *at == holder && !matches!(stage, Stage::Taken));
             let next = match stage {
                 Stage::Taken if !self.messages.iter().all(has_turn) => Stage::Taken,
-                Stage::Taken => match self.todo(&progress, redelivered) {
-                    Some(todo) => Stage::Decided(todo),
-                    None => Stage::Sent(self.attempt(&progress, redelivered)),
+                Stage::Taken => match self.take_up(progress, redelivered, holder) {
+                    TakeUp::Behind(behind) => Stage::Decided(Self::todo(behind)),
+                    TakeUp::Interrupted => Stage::Sent(Happened::NoReply(TransportFailure::Interrupted)),
+                    TakeUp::Attempt(beginning) => Stage::Sent(self.attempt(beginning)),
                 },
                 Stage::Sent(happened) => Stage::Decided(self.record(&progress, redelivered, happened)),
                 Stage::Decided(todo) => {
@@ -252,11 +322,9 @@ mod tests {
             self.messages[index].out = Some((holder, next));
         }
 
-        fn attempt(&mut self, progress: &Progress, redelivered: bool) -> Happened {
-            if redelivered && self.repeated.replace(progress.place()) == Some(progress.place()) {
-                return Happened::NoReply(TransportFailure::Interrupted);
-            }
-            self.sent.push(progress.place());
+        fn attempt(&mut self, beginning: Beginning) -> Happened {
+            self.begun = Some(beginning);
+            self.sent.push(beginning.place);
             let refused = self.sent.len() <= self.refusals;
             let retry = Verdict::Retry { after: None, reason: "no".to_owned() };
             Happened::Replied(if refused { retry } else { Verdict::Confirmed { detail: None } })
@@ -277,9 +345,14 @@ mod tests {
                     Todo::Park(next)
                 }
                 NextStep::Finish(_) | NextStep::Retry(_) | NextStep::Hold(..) => {
-                    self.todo(progress, redelivered).expect("it is behind")
+                    let Known::Standing(standing) = self.known() else { panic!("it has come somewhere") };
+                    Self::todo(behind(progress, redelivered, standing, LAG).expect("it is behind"))
                 }
             }
+        }
+
+        fn attempting(&self) -> bool {
+            self.messages.iter().any(|message| matches!(message.out, Some((_, Stage::Sent(_)))))
         }
 
         /// Without further crashes everything comes to its end.
@@ -333,6 +406,7 @@ mod tests {
                 Event::Step { message, gateway } => world.step(message, gateway),
                 Event::Crash { gateway } if may_crash => world.crash(gateway),
                 Event::Publish => world.publish(),
+                Event::Pass(_) if world.prompt && world.attempting() => {}
                 Event::Pass(milliseconds) => world.now = world.now.after(Duration::from_millis(milliseconds)),
                 Event::Delete { message } if may_delete && world.ended.is_none() => {
                     // One that is out is not in the queue, and one that waits elsewhere is what saves the notification.
@@ -360,14 +434,42 @@ mod tests {
         let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
         let latest = Progress { attempt: attempt.next(), due: at(4_000), ..first };
         let followed = |redelivered| {
-            let step = take_up(&first, redelivered, Known::Standing(Standing::Waiting(latest)), LAG);
-            let TakeUp::Follow(progress) = step else { panic!("{step:?}") };
+            let step = behind(&first, redelivered, Standing::Waiting(latest), LAG);
+            let Some(Behind::Follow(progress)) = step else { panic!("{step:?}") };
             progress
         };
         assert_eq!(followed(true), latest);
         assert_eq!(followed(false), Progress { due: at(34_000), ..latest });
-        let refused = take_up(&first, true, Known::AnotherText, LAG);
-        assert!(matches!(refused, TakeUp::Refuse), "{refused:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_beginning_means() {
+        let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
+        let attempt = crate::domain::AttemptNumber::FIRST;
+        let progress = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+        let taken = Taken { progress, redelivered: false, gateway: 1, at: at(5_000), lag: LAG };
+        let again = Taken { redelivered: true, ..taken };
+        let begun =
+            |gateway, milliseconds, again| Beginning { place: (1, 0), gateway, at: at(milliseconds), again };
+        let said = |taken: &Taken, begun| match take_up(taken, Known::Nothing, begun) {
+            TakeUp::Attempt(beginning) if beginning.again => "again".to_owned(),
+            TakeUp::Attempt(_) => "attempt".to_owned(),
+            TakeUp::Interrupted => "interrupted".to_owned(),
+            TakeUp::Behind(Behind::Follow(next)) => format!("wait until {}", next.due.unix_milliseconds()),
+            TakeUp::Behind(other) => panic!("{other:?}"),
+        };
+        assert_eq!(said(&taken, None), "attempt");
+        assert_eq!(said(&again, None), "attempt", "it was handed out and never begun");
+        assert_eq!(said(&taken, Some(Beginning { place: (1, 1), ..begun(2, 4_900, true) })), "attempt");
+        assert_eq!(said(&taken, Some(begun(2, 4_000, false))), "wait until 34000");
+        assert_eq!(said(&Taken { at: at(34_000), ..taken }, Some(begun(2, 4_000, false))), "again");
+        assert_eq!(said(&taken, Some(begun(1, 5_000, false))), "attempt", "it asks once more");
+        assert_eq!(said(&taken, Some(begun(1, 5_000, true))), "again", "it asks once more");
+        assert_eq!(said(&taken, Some(begun(1, 4_000, false))), "again");
+        assert_eq!(said(&again, Some(begun(2, 4_000, false))), "again");
+        assert_eq!(said(&again, Some(begun(2, 4_000, true))), "interrupted");
+        let refused = take_up(&taken, Known::AnotherText, None);
+        assert!(matches!(refused, TakeUp::Behind(Behind::Refuse)), "{refused:?}");
     }
 
     proptest! {
@@ -412,6 +514,18 @@ mod tests {
             events in proptest::collection::vec(any_event(3), 0..300),
         ) {
             run(&mut World::new(refusals), events, true, true);
+        }
+
+        /// As long as none of them crashes, and none takes longer than the lag, they make each attempt once.
+        #[test]
+        fn several_gateways_make_each_attempt_once(
+            refusals in 0..9usize,
+            events in proptest::collection::vec(any_event(3), 0..300),
+        ) {
+            let mut world = World { prompt: true, ..World::new(refusals) };
+            run(&mut world, events, false, true);
+            prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
+            prop_assert_eq!(world.events, 1);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! [`Recorded`], which only this module makes.
 //!
 //! It decides nothing. A message that is taken up is held against it, so that a notification of which there are several
-//! messages is told once ([`crate::domain::take_up`] decides); everything else is read by people, through the API.
+//! messages is told once ([`crate::domain::take_up`] decides, and is asked where nobody else can come between); everything
+//! else is read by people, through the API.
 
 mod sqlite;
 
@@ -15,7 +16,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Envelope, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing};
+use crate::domain::{
+    Envelope, MerchantId, Moment, Notification, NotificationId, OutcomeEvent, Recorded, Standing, TakeUp,
+    Taken,
+};
 
 pub use sqlite::{Settings, SqliteJournal};
 
@@ -34,24 +38,39 @@ pub trait Journal: Send + Sync {
     /// It was not noted; the notification may be published once more when its sender asks again.
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
 
-    /// How far the notification has come: asked before an attempt is made.
+    /// Takes a message up: has [`take_up`](crate::domain::take_up) decide by what is known of its notification, and
+    /// notes the beginning of the attempt, if there is to be one, before any other gateway can ask.
+    ///
+    /// The note is there for every process that shares the journal, also when this one is killed. It need not
+    /// outlast a machine that loses power: what it tells of has no consequence but the attempt itself.
     ///
     /// # Errors
-    /// The journal cannot be read; or it cannot be written just now, so that the attempt could not be recorded, and
-    /// would be made again after a crash.
-    async fn known(&self, notification: &Notification) -> Result<Known, JournalError>;
-
-    /// Notes that an attempt begins that may have been begun before, and been cut off.
-    ///
-    /// # Errors
-    /// Nothing was noted.
-    async fn repeat(&self, envelope: &Envelope) -> Result<Repetition, JournalError>;
+    /// Nothing was noted, and no attempt may be made: it could not be recorded, and would be made again after a crash.
+    async fn take_up(&self, notification: &Notification, message: Taken) -> Result<TakeUp, JournalError>;
 
     /// Records an attempt, a hold or an ending, and what became of the notification by it.
     ///
     /// # Errors
     /// Nothing was recorded; the caller tries again, and meanwhile keeps the message at the broker.
     async fn record(&self, entry: Entry) -> Result<Recording, JournalError>;
+
+    /// Those of the notifications under way that are missing, at most as many as are asked for, each with its next
+    /// attempt due now. Nobody else is given them, nor this caller again, before they would be missing once more.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError>;
+
+    /// Notes that the payment centre has been told how a notification ended. Returns before it is written: should the
+    /// note be lost, the payment centre is told again.
+    async fn told(&self, id: &NotificationId);
+
+    /// Those of the notifications that have ended of which the payment centre is not known to have been told for so
+    /// long. Otherwise as [`missing`](Self::missing).
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    async fn untold(&self, search: Search) -> Result<Vec<OutcomeEvent>, JournalError>;
 
     /// The whole story of a notification; `None` when the journal has never heard of it.
     ///
@@ -81,13 +100,15 @@ pub enum Acceptance {
     Conflict,
 }
 
-/// Whether an attempt has been repeated before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repetition {
-    /// It is the first time.
-    First,
-    /// It was noted before that it is repeated: it has been begun twice.
-    Further,
+/// What counts as missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// The moment.
+    pub now: Moment,
+    /// How long after it was due nothing may have been heard of a notification, at least.
+    pub missing_after: Duration,
+    /// The most that are wanted.
+    pub most: usize,
 }
 
 /// What became of an entry.

@@ -96,7 +96,7 @@ pub(super) fn endpoint(endpoint: &Endpoint) -> wit::Endpoint {
         keys: endpoint
             .keys
             .iter()
-            .map(|key| wit::KeyBinding { role: key.role.clone(), name: key.name.clone() })
+            .map(|key| wit::KeyBinding { role: key.role().to_owned(), name: key.name().to_owned() })
             .collect(),
     }
 }

@@ -28,7 +28,7 @@ mod settings;
 mod wasi;
 
 pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
-pub use crypto::{Algorithm, Key, Keys, Secret};
+pub use crypto::{Algorithm, Encoding, Key, KeyAlgorithm, KeyProblem, KeyText, Keys, Secret};
 pub use description::{Description, KeyNeed, LadderPreset};
 pub use fault::{CallError, Fault, Limit, Refusal};
 pub use host::{Host, HostError};

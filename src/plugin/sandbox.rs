@@ -83,11 +83,11 @@ impl Guest {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 
-    /// Counts a call of `crypto`, which costs the gateway more than the guest. Those of `log` and WASI answer at
-    /// once, so the running time bounds them.
-    pub(super) fn count_host_call(&mut self) -> Result<(), Limit> {
+    /// Counts a call of `crypto`, which costs the gateway more than the guest, as so many. Those of `log` and WASI
+    /// answer at once, so the running time bounds them.
+    pub(super) fn count_host_calls(&mut self, count: u32) -> Result<(), Limit> {
         self.host_calls_left =
-            self.host_calls_left.checked_sub(1).ok_or(Limit::HostCalls(self.settings.host_calls))?;
+            self.host_calls_left.checked_sub(count).ok_or(Limit::HostCalls(self.settings.host_calls))?;
         Ok(())
     }
 }

@@ -90,9 +90,26 @@ async fn break_consuming(end: fn(&mut Line<'_>)) {
     }
 }
 
+/// Their queue may be gone, and then they come from nowhere again: they are settled where they are, while consuming has
+/// begun again beside them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_cancelled_with_deliveries_in_hand() {
-    break_consuming(|line| line.cancel_consumers()).await;
+    let rig = Rig::start().await;
+    let world = rig.server.world();
+    let consuming =
+        |event: &Event| matches!(event, Event::Consuming { queue, .. } if queue.ends_with(".work"));
+    for round in 0..3 {
+        let mut deliveries = rig.deliveries(COUNT, &format!("n{round}")).await;
+        let begun = world.count(consuming);
+        rig.server.on(Role::Consuming, |line| line.cancel_consumers()).await;
+        world.until("consuming begins again", |world| world.count(consuming) > begun).await;
+        deliveries.extend(rig.deliveries(COUNT, &format!("later{round}")).await);
+        let answers = join_all(deliveries.into_iter().map(park)).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        rig.until_acknowledged((round + 1) * 2 * COUNT).await;
+    }
+    assert_eq!(rig.generations(), 1);
+    rig.settle_the_rest().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

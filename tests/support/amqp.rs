@@ -159,7 +159,7 @@ impl Probe for AmqpProbe {
 pub struct Outside {
     connection: Arc<Connection>,
     prefix: String,
-    rungs: Vec<u64>,
+    pub rungs: Vec<u64>,
 }
 
 impl Outside {

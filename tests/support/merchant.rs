@@ -43,6 +43,8 @@ pub enum Answer {
     Hang,
     /// Answers so much later.
     After(Duration, Box<Answer>),
+    /// Answers once that is true.
+    Once(watch::Receiver<bool>, Box<Answer>),
     /// Resets the connection (RST) instead of answering.
     Reset,
 }
@@ -273,9 +275,21 @@ impl Ledger {
         if self.remembers {
             self.received.send_modify(|all| all.push(received));
         }
-        while let Answer::After(delay, then) = answer {
-            tokio::time::sleep(delay).await;
-            answer = *then;
+        loop {
+            answer = match answer {
+                Answer::After(delay, then) => {
+                    tokio::time::sleep(delay).await;
+                    *then
+                }
+                Answer::Once(mut told, then) => {
+                    told.wait_for(|told| *told).await.expect("the test goes on");
+                    *then
+                }
+                other => {
+                    answer = other;
+                    break;
+                }
+            };
         }
         if matches!(answer, Answer::Reset) {
             reset.notify_one();
@@ -293,7 +307,7 @@ fn response(answer: Answer) -> Option<Response<Full<Bytes>>> {
         Answer::Refuse => (200, Vec::new(), b"fail".to_vec()),
         Answer::Status(status) => (status, Vec::new(), Vec::new()),
         Answer::Reply(status, headers, body) => (status, headers, body),
-        Answer::Hang | Answer::After(..) | Answer::Reset => return None,
+        Answer::Hang | Answer::After(..) | Answer::Once(..) | Answer::Reset => return None,
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a script names statuses that exist");

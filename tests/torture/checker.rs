@@ -39,10 +39,12 @@ pub struct Evidence {
     pub holdings: Holdings,
     pub faults: Vec<Fault>,
     pub prefetch: usize,
-    /// How many gateways work on the same queues.
-    pub gateways: usize,
     /// Messages that an operator destroyed with their queue: ids that may be missing.
     pub destroyed: Vec<String>,
+    /// What an operator may have destroyed and the journal knows: ids that may be put back.
+    pub missing: Vec<String>,
+    /// What was put back.
+    pub put_back: Vec<String>,
 }
 
 /// What became of one notification.
@@ -86,14 +88,8 @@ fn check_one(evidence: &Evidence, id: &str, report: &mut Report) {
         Fate::Destroyed => report.destroyed += 1,
         Fate::Lost => report.lost += 1,
     }
-    let mut course = course(case.requests, case.attempts());
-    let repeated = course.repeated.len();
-    // Only for what was really sent twice: nothing else puts two messages into the queue at once.
-    let copies = evidence.seen.accepted.get(id).map_or(0, |accepted| accepted.copies);
-    course.repeated.retain(|repeated| !(repeated.at_once && copies > 1 && evidence.gateways > 1));
-    let at_once = repeated - course.repeated.len();
-    report.at_once += at_once;
-    report.duplicates += case.duplicates(&course).saturating_sub(at_once);
+    let course = course(case.requests, case.attempts());
+    report.duplicates += case.duplicates(&course);
     report.second_events += case.events.len().saturating_sub(1);
     let (early, late) = punctuality(evidence, &course);
     report.early += early;
@@ -345,6 +341,10 @@ fn check_the_rest(evidence: &Evidence, report: &mut Report) {
     unknown.sort();
     unknown.dedup();
     report.unexplained.extend(unknown.iter().map(|id| format!("{id}: nobody has sent it")));
+    let gone = |id: &&String| evidence.missing.contains(id) || evidence.destroyed.contains(id);
+    let needless = evidence.put_back.iter().filter(|id| !gone(id));
+    report.unexplained.extend(needless.map(|id| format!("{id}: put back, and nobody had destroyed it")));
+    report.put_back = evidence.put_back.len();
     if report.duplicates > report.bound {
         let (duplicates, bound) = (report.duplicates, report.bound);
         report.unexplained.push(format!("{duplicates} duplicates, and at most {bound} were in flight"));

@@ -19,7 +19,7 @@ fn at(milliseconds: u64) -> Moment {
 
 /// One notification, confirmed at its first attempt: all witnesses agree.
 fn sound() -> Evidence {
-    let mut evidence = Evidence { prefetch: 256, gateways: 1, ..Evidence::default() };
+    let mut evidence = Evidence { prefetch: 256, ..Evidence::default() };
     evidence.seen.sent.insert(ID.to_owned());
     evidence.seen.accepted.insert(ID.to_owned(), Accepted { at: at(0), copies: 1 });
     request(&mut evidence, 12);

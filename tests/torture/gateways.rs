@@ -32,7 +32,13 @@ pub struct Gateways {
 impl Gateways {
     /// Writes the files of so many gateways. `broker` has the lines of `[broker.amqp]`, the n-th for gateway n,
     /// counted round; with none it is one gateway on its embedded broker.
-    pub fn new(folder: &Path, broker: &[String], count: usize, merchants: &[Address]) -> Self {
+    pub fn new(
+        folder: &Path,
+        broker: &[String],
+        count: usize,
+        merchants: &[Address],
+        missing_after: Duration,
+    ) -> Self {
         for name in ["plugins", "merchants", "data"] {
             fs::create_dir_all(folder.join(name)).expect(name);
         }
@@ -57,8 +63,10 @@ impl Gateways {
             };
             let text = format!(
                 "data = \"data\"\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
-                 [delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\n[broker]\n{broker}",
-                FURTHER.as_millis()
+                 [delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\nmissing_after = \"{}ms\"\n\
+                 [broker]\n{broker}",
+                FURTHER.as_millis(),
+                missing_after.as_millis()
             );
             fs::write(folder.join(format!("gateway-{number}.toml")), text).expect("written");
         }
@@ -156,6 +164,14 @@ impl Gateways {
     }
 
     /// The lines of all logs in which a word occurs, in the order of the starts.
+    /// The ids of what was published again because it was missing.
+    pub fn put_back(&self) -> Vec<String> {
+        let lines = self.log_lines("is published again");
+        let id =
+            |line: &String| Some(line.split_once("\"notification\":\"")?.1.split('"').next()?.to_owned());
+        lines.iter().filter_map(id).collect()
+    }
+
     pub fn log_lines(&self, word: &str) -> Vec<String> {
         let mut logs: Vec<_> = fs::read_dir(&self.folder)
             .expect("the folder")

@@ -28,6 +28,8 @@ mod scenarios;
 mod support;
 mod table;
 
+use std::path::Path;
+
 use rig::{Form, Run};
 use scenarios::{ALL, by_name};
 
@@ -54,7 +56,7 @@ async fn short(name: &str) {
     let scenario = by_name(name).expect("a scenario of that name");
     let run = run(Form::Short);
     let report = (scenario.play)(run).await;
-    println!("{}", table::markdown(std::slice::from_ref(&report)));
+    println!("{}", table::markdown(&[table::row(&report, run.seed)]));
     let repeat =
         format!("PAYNOTIFY_TORTURE_SEED={} cargo nextest run --workspace --test torture {name}", run.seed);
     assert_eq!(report.lost, 0, "lost; to repeat it: {repeat}");
@@ -96,9 +98,14 @@ short_forms! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_node_the_checker_catches_a_loss() {
     let report = scenarios::sabotaged(run(Form::Short)).await;
-    println!("{}", table::markdown(std::slice::from_ref(&report)));
+    println!("{}", table::markdown(&[table::row(&report, SEED)]));
     assert!(report.lost > 0, "a loss was not seen");
     assert!(report.unexplained.iter().any(|story| story.contains("LOST")), "a loss has no story");
+}
+
+fn rabbitmq_version() -> String {
+    let node = xtask::rabbitmq::Node::start().expect("a node");
+    node.ctl(&["version"]).unwrap_or_default().trim().to_owned()
 }
 
 /// All scenarios in full, or the one that `PAYNOTIFY_TORTURE_SCENARIO` names, and the table. `cargo xtask torture`
@@ -112,7 +119,10 @@ async fn long_form() {
         None => ALL.iter().collect(),
     };
     let run = run(Form::Long);
-    let mut reports = Vec::new();
+    let order: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+    let file = std::env::var_os("PAYNOTIFY_TORTURE_WRITE").filter(|file| !file.is_empty());
+    let rabbitmq = if file.is_some() { tokio::task::block_in_place(rabbitmq_version) } else { String::new() };
+    let (mut rows, mut reports) = (Vec::new(), Vec::new());
     for scenario in chosen {
         // One that fails halfway must not hide what the others find.
         let played = tokio::spawn((scenario.play)(run)).await;
@@ -121,19 +131,16 @@ async fn long_form() {
             unexplained: vec![format!("it could not be played to its end: {failure}")],
             ..report::Report::default()
         });
-        println!("{}", table::markdown(std::slice::from_ref(&report)));
+        let row = table::row(&report, run.seed);
+        println!("{}", table::markdown(std::slice::from_ref(&row)));
+        // At once: a run that is ended halfway has measured what it has.
+        if let Some(file) = &file {
+            table::enter(Path::new(file), row.clone(), &order, run.minutes, &rabbitmq).expect("written");
+        }
+        rows.push(row);
         reports.push(report);
     }
-    println!("\n{}", table::markdown(&reports));
-    if let Some(file) = std::env::var_os("PAYNOTIFY_TORTURE_WRITE").filter(|file| !file.is_empty()) {
-        let rabbitmq = tokio::task::block_in_place(|| {
-            let node = xtask::rabbitmq::Node::start().expect("a node");
-            node.ctl(&["version"]).unwrap_or_default().trim().to_owned()
-        });
-        let scenario = only.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
-        let command = format!("cargo xtask torture --seed {} --minutes {}{scenario}", run.seed, run.minutes);
-        std::fs::write(file, table::document(&reports, run.seed, &command, &rabbitmq)).expect("written");
-    }
+    println!("\n{}", table::markdown(&rows));
     let wrong: Vec<_> = reports
         .iter()
         .filter(|report| report.lost > 0 || !report.unexplained.is_empty())

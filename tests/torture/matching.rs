@@ -24,9 +24,6 @@ pub struct Course {
 pub struct Repeated {
     pub first: Moment,
     pub second: Moment,
-    /// Both were under way at the same time, or the second began before the first was recorded: two messages of one
-    /// notification, taken up by two gateways before either could know of the other.
-    pub at_once: bool,
 }
 
 /// From one attempt to the next.
@@ -39,10 +36,6 @@ pub struct Step {
     /// When its first request came.
     pub came: Moment,
 }
-
-/// How long it takes at most on a busy machine from the end of an attempt until the journal has committed it. Until
-/// then another gateway does not know of it.
-const RECORDING: Duration = Duration::from_millis(500);
 
 /// Clocks are the same, but a moment passes between a process's looking at it and the next step.
 const SLACK: Duration = Duration::from_millis(20);
@@ -73,7 +66,7 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
                 // Alone, it is the one attempt of a notification that has got no further.
                 if let Some((other, _)) = neighbour {
                     let (first, second) = ((*at).min(*other), (*at).max(*other));
-                    course.repeated.push(Repeated { first, second, at_once: false });
+                    course.repeated.push(Repeated { first, second });
                 }
             }
             Some(attempt) => {
@@ -83,15 +76,7 @@ pub fn course(requests: &[Request], attempts: &[Attempt]) -> Course {
                     .map(|(other, _)| *other)
                     .next();
                 if let Some(twin) = twin {
-                    let recorded = |attempt: &Attempt| attempt.started.after(attempt.duration + RECORDING);
-                    let overlaps = |other: &&Attempt| {
-                        !std::ptr::eq(*other, *attempt)
-                            && other.number == attempt.number
-                            && other.started <= recorded(attempt)
-                            && attempt.started <= recorded(other)
-                    };
-                    let at_once = attempts.iter().any(|other| overlaps(&other));
-                    course.repeated.push(Repeated { first: twin, second: *at, at_once });
+                    course.repeated.push(Repeated { first: twin, second: *at });
                 } else {
                     course.steps.extend(step(&matched[..index], *at, attempt));
                 }
@@ -139,10 +124,10 @@ mod tests {
     #[test]
     fn an_unrecorded_request_and_a_second_one_for_a_number_are_repetitions() {
         let unrecorded = course(&[request(500), request(1_005)], &[attempt(1, 1_000)]);
-        assert_eq!(unrecorded.repeated, [Repeated { first: at(500), second: at(1_005), at_once: false }]);
+        assert_eq!(unrecorded.repeated, [Repeated { first: at(500), second: at(1_005) }]);
         let twice = course(&[request(1_005), request(2_005)], &[attempt(1, 1_000), attempt(1, 2_000)]);
-        assert_eq!(twice.repeated, [Repeated { first: at(1_005), second: at(2_005), at_once: false }]);
+        assert_eq!(twice.repeated, [Repeated { first: at(1_005), second: at(2_005) }]);
         let at_once = course(&[request(1_005), request(1_007)], &[attempt(1, 1_000), attempt(1, 1_004)]);
-        assert!(at_once.repeated[0].at_once);
+        assert_eq!(at_once.repeated.len(), 1);
     }
 }

@@ -21,6 +21,10 @@ pub const STOPPER: u32 = MERCHANTS;
 pub const PATIENCE: Duration = Duration::from_millis(800);
 /// The gateways' `further_message_lag`: longer than an attempt takes, on a busy machine too.
 pub const FURTHER: Duration = Duration::from_secs(4);
+/// The gateways' `missing_after` where queues are deleted: so short that a scenario sees what is missing come back.
+pub const MISSING: Duration = Duration::from_secs(10);
+/// The same elsewhere: longer than any scenario.
+pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a merchant answers one notification, request after request; the last answer is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,12 +13,11 @@ pub struct Report {
     pub stopped: usize,
     pub waiting: usize,
     pub destroyed: usize,
+    /// Destroyed, and published again by a gateway.
+    pub put_back: usize,
     pub lost: usize,
     pub duplicates: usize,
     pub bound: usize,
-    /// Requests beyond the attempts of a notification that was sent twice, where two gateways had a message of it
-    /// each at the same moment. They are not among `duplicates`.
-    pub at_once: usize,
     /// Second events of the payment centre's about one notification.
     pub second_events: usize,
     pub early: usize,
@@ -48,10 +47,10 @@ impl Report {
             (&mut self.stopped, other.stopped),
             (&mut self.waiting, other.waiting),
             (&mut self.destroyed, other.destroyed),
+            (&mut self.put_back, other.put_back),
             (&mut self.lost, other.lost),
             (&mut self.duplicates, other.duplicates),
             (&mut self.bound, other.bound),
-            (&mut self.at_once, other.at_once),
             (&mut self.second_events, other.second_events),
             (&mut self.early, other.early),
             (&mut self.late, other.late),

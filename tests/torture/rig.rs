@@ -15,7 +15,7 @@ use super::evidence;
 use super::faults::{Faults, Hits};
 use super::gateways::{Gateways, PREFETCH};
 use super::merchants;
-use super::plan::{PATIENCE, Plan};
+use super::plan::{MISSING, NEVER, PATIENCE, Plan};
 use super::producer::Producer;
 use super::rabbit::{self, Rabbit};
 use super::record::Record;
@@ -60,6 +60,8 @@ pub struct Layout {
     pub rate: f64,
     /// Where the gateways' data lies, if not among the scenario's other files.
     pub data: Option<PathBuf>,
+    /// The gateways' `missing_after`. Without one they put nothing back: that could hide a loss.
+    pub missing_after: Option<Duration>,
 }
 
 /// See the module.
@@ -70,8 +72,10 @@ pub struct Rig {
     pub gateways: Gateways,
     pub faults: Arc<Faults>,
     pub record: Arc<Record>,
-    /// Ids of what the scenario destroyed in the way an operator may.
+    /// Ids of what the scenario destroyed in the way an operator may, and nobody can bring back.
     pub destroyed: Vec<String>,
+    /// Ids of what it may have destroyed, and should come back.
+    pub missing: Vec<String>,
     pub folder: PathBuf,
     producer: Producer,
     progress: JoinHandle<()>,
@@ -89,7 +93,7 @@ impl Rig {
 
     /// The same with variables in the gateways' environment.
     pub async fn start_with(run: Run, layout: Layout, environment: &[(&str, &str)]) -> Self {
-        let Layout { name, rabbit, gateways: count, rate, data } = layout;
+        let Layout { name, rabbit, gateways: count, rate, data, missing_after } = layout;
         println!("{name}: seed {}", run.seed);
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = temporary.path().to_owned();
@@ -101,7 +105,9 @@ impl Rig {
         if rabbit.is_some() {
             rabbit::prepare(&urls).await.expect("the events have a queue");
         }
-        let mut gateways = Gateways::new(&folder, &lines, count, &merchants::addresses(&merchants));
+        let missing_after = missing_after.unwrap_or(NEVER);
+        let addresses = merchants::addresses(&merchants);
+        let mut gateways = Gateways::new(&folder, &lines, count, &addresses, missing_after);
         if let Some(data) = data {
             std::fs::remove_dir(folder.join("data")).expect("it is empty");
             std::os::unix::fs::symlink(data, folder.join("data")).expect("a link");
@@ -126,6 +132,7 @@ impl Rig {
             faults,
             record,
             destroyed: Vec::new(),
+            missing: Vec::new(),
             folder,
             producer,
             progress,
@@ -215,8 +222,9 @@ impl Rig {
         let mut seen = self.record.counts();
         // Longer than an attempt takes: what is in nobody's queue and not settled is at rest by then.
         let rest = PATIENCE + Duration::from_millis(700);
-        // What has not ended by then, and waits in no queue, either hangs in a gateway or is lost.
-        let patience = |ended, accepted| if ended < accepted { 8 * rest } else { rest };
+        // What has not ended by then, and waits in no queue, either hangs in a gateway or is lost: it should have been
+        // missed, and have come back.
+        let patience = |ended, accepted| if ended < accepted { MISSING + 8 * rest } else { rest };
         while quiet.elapsed() < patience(ended, seen.0) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let now = self.record.counts();
@@ -249,8 +257,9 @@ impl Rig {
             holdings,
             faults: self.faults.so_far(),
             prefetch: PREFETCH,
-            gateways: self.gateways.count(),
             destroyed: std::mem::take(&mut self.destroyed),
+            missing: std::mem::take(&mut self.missing),
+            put_back: self.gateways.put_back(),
         };
         let mut report = checker::check(&evidence);
         report.scenario = self.name.to_owned();

@@ -1,6 +1,9 @@
-//! Bytes as text.
+//! Bytes, and values, as text.
 
 use base64::Engine;
+use serde::Serialize;
+
+use crate::PluginError;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Lower-case hexadecimal digits, two for each byte.
@@ -33,6 +36,15 @@ pub fn base64url(bytes: &[u8]) -> String {
 pub fn alphanumeric(random: &[u8], length: usize) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     random.iter().take(length).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+}
+
+/// JSON without blanks: the fields of a struct in the order in which it names them, all text as UTF-8.
+///
+/// # Errors
+///
+/// [`PluginError::Other`] for a value that JSON cannot express, such as a map whose keys are no texts: the plugin's fault.
+pub fn json(value: &impl Serialize) -> Result<String, PluginError> {
+    serde_json::to_string(value).map_err(|error| PluginError::Other(format!("the body is no JSON: {error}")))
 }
 
 #[cfg(test)]

@@ -40,29 +40,36 @@
 //! | [`record`] | fields of the record that the format cannot do without, and bounds on texts |
 //! | [`money`], [`time`] | amounts as exact decimal text; moments in Beijing and UTC |
 //! | [`form`], [`percent`], [`xml`], [`encode`] | writing: queries and forms, percent-encoding, flat XML, hex and base64 |
+//! | [`event`] | what an event is called, and when it happened |
 //! | [`canonical`] | the text that a signature is over: sorted `k=v&...` |
 //! | [`sign`] | signing and sealing with the merchant's keys, which stay in the gateway |
 //! | [`request`] | the request's parts |
 //! | [`reply`], [`verdict`] | looking at a reply, and saying what it means |
 //! | `testing` | records, replies and keys for a plugin's own tests (feature `testing`) |
+//! | `real_crypto`, `arbitrary` | real signatures, and arbitrary records, for the same (features of these names) |
 //!
 //! Rules. Everything here is pure: it depends on its arguments alone, has no clock and no randomness, and so can be tested
 //! natively with plain unit tests. Only [`sign::Gateway`] reaches outside, and a test puts another [`sign::Crypto`] in its
 //! place. Nothing panics, whatever a record or a reply holds. Deliberately absent: parsing of other people's requests,
 //! HTTP of any kind, cryptography.
 
+#[cfg(feature = "arbitrary")]
+pub mod arbitrary;
 pub mod canonical;
 pub mod encode;
+pub mod event;
 pub mod form;
 pub mod money;
 pub mod percent;
 mod plugin;
+#[cfg(feature = "real-crypto")]
+pub mod real_crypto;
 pub mod record;
 pub mod reply;
 pub mod request;
 pub mod settings;
 pub mod sign;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
 pub mod verdict;

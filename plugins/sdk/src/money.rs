@@ -14,6 +14,23 @@ pub fn decimal(money: &Money) -> String {
     format!("{sign}{whole}{point}{fraction}")
 }
 
+/// The amount as an integer with so many decimals, for formats that count a currency otherwise than ISO 4217 does.
+///
+/// # Errors
+///
+/// [`PluginError::UnusableRecord`] that names the field, if that would round the amount, or is more than 64 bits hold.
+pub fn in_decimals(name: &str, money: &Money, decimals: u8) -> Result<i64, PluginError> {
+    let power = 10_i64.checked_pow(u32::from(decimals.abs_diff(money.exponent)));
+    let exact = if decimals >= money.exponent {
+        power.and_then(|power| money.minor.checked_mul(power))
+    } else {
+        power.filter(|power| money.minor % power == 0).map(|power| money.minor / power)
+    };
+    let reason =
+        || format!("cannot be told in {} with {decimals} decimals, as the format counts it", money.currency);
+    exact.ok_or_else(|| unusable(name, &reason()))
+}
+
 /// The same amount, for formats that know one currency only and so do not write it.
 ///
 /// # Errors
@@ -58,6 +75,19 @@ mod tests {
         assert_eq!(text(i64::MAX, 2), "92233720368547758.07");
         assert_eq!(text(i64::MIN, 2), "-92233720368547758.08");
         assert_eq!(text(1, 255).len(), 257);
+    }
+
+    #[test]
+    fn decimals_change_exactly_or_not_at_all() {
+        let told = |minor, exponent, decimals| in_decimals("amount", &money(minor, exponent), decimals).ok();
+        assert_eq!(told(-5, 0, 2), Some(-500));
+        assert_eq!(told(1_200, 2, 0), Some(12));
+        assert_eq!(told(i64::MIN, 3, 3), Some(i64::MIN));
+        assert_eq!((told(1_250, 2, 0), told(i64::MAX, 0, 2), told(1, 0, 255)), (None, None, None));
+        assert_eq!(
+            in_decimals("amount", &money(1, 2), 0),
+            Err(unusable("amount", "cannot be told in XXX with 0 decimals, as the format counts it"))
+        );
     }
 
     #[test]

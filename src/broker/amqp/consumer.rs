@@ -1,4 +1,8 @@
 //! A consumer: one task that takes deliveries off one queue, on a channel of its own, and reads them.
+//!
+//! RabbitMQ cancels it when its queue is deleted. Then it begins again on another channel, once the queue is declared
+//! again: numbers of deliveries out of the two queues must not meet on one channel. The channel before it stays open for
+//! what was taken on it, because each receipt holds it, and closes with the last of them.
 
 use std::sync::Arc;
 
@@ -7,8 +11,11 @@ use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
 
 use super::generation::Generation;
+use super::hand_back::ChannelAcker;
 use super::message::{self, Arrived};
 use super::receipt::{AmqpReceipt, Taken};
 use super::state::{Phase, Shared};
@@ -19,38 +26,54 @@ use crate::clock;
 pub(super) struct Consumer {
     shared: Arc<Shared>,
     generation: Arc<Generation>,
+    connection: Arc<Connection>,
+    queue: ShortString,
     /// The source whose queue it is; without one it is the work queue.
     source: Option<Source>,
+    line: Line,
+}
+
+/// Where deliveries come.
+struct Line {
     /// Kept open for the deliveries that are out, after consuming has stopped, too.
-    channel: Channel,
+    channel: Arc<Channel>,
     stream: lapin::Consumer,
 }
 
-impl Consumer {
-    /// Begins to consume. RabbitMQ sends at most the configured prefetch ahead: lapin's own buffer has no bound.
-    pub(super) async fn start(
-        shared: Arc<Shared>,
-        generation: Arc<Generation>,
-        connection: &Connection,
-        queue: ShortString,
-        source: Option<Source>,
-    ) -> lapin::Result<Self> {
+impl Line {
+    /// RabbitMQ sends at most the configured prefetch ahead: lapin's own buffer has no bound.
+    async fn open(shared: &Shared, connection: &Connection, queue: &ShortString) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
         channel.basic_qos(shared.prefetch(), BasicQosOptions { global: false }).await?;
         let options = BasicConsumeOptions::default();
-        let stream = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-        Ok(Self { shared, generation, source, channel, stream })
+        let stream = channel.basic_consume(queue.clone(), "".into(), options, FieldTable::default()).await?;
+        Ok(Self { channel: Arc::new(channel), stream })
+    }
+}
+
+impl Consumer {
+    /// Begins to consume.
+    pub(super) async fn start(
+        shared: Arc<Shared>,
+        generation: Arc<Generation>,
+        connection: Arc<Connection>,
+        queue: ShortString,
+        source: Option<Source>,
+    ) -> lapin::Result<Self> {
+        let line = Line::open(&shared, &connection, &queue).await?;
+        Ok(Self { shared, generation, connection, queue, source, line })
     }
 
     /// Takes deliveries until the generation ends or something goes wrong; says what. In the draining phase it takes
     /// no more, gives back what was sent ahead, and keeps the channel open.
     pub(super) async fn run(mut self) -> String {
+        let generation = self.generation.clone();
         loop {
             let delivery = tokio::select! {
                 biased;
-                reason = self.generation.ended() => return reason,
+                reason = generation.ended() => return reason,
                 () = self.shared.entered(Phase::Draining) => return self.stop().await,
-                delivery = self.stream.next() => delivery,
+                delivery = self.line.stream.next() => delivery,
             };
             let taken = match delivery {
                 Some(Ok(delivery)) => self.read(delivery),
@@ -58,7 +81,17 @@ impl Consumer {
                     self.generation.note(&error);
                     return format!("consuming failed: {error}");
                 }
-                None => return "the broker has cancelled a consumer; was its queue deleted?".to_owned(),
+                None => {
+                    warn!(queue = %self.queue, "RabbitMQ has cancelled a consumer, as it does when its queue is deleted");
+                    tokio::select! {
+                        biased;
+                        reason = generation.ended() => return reason,
+                        began = self.begin_again() => match began {
+                            Ok(()) => continue,
+                            Err(reason) => return reason,
+                        },
+                    }
+                }
             };
             // What is dropped here, when the phase or the generation ends first, goes back by itself.
             tokio::select! {
@@ -70,8 +103,31 @@ impl Consumer {
         }
     }
 
+    /// Once the queue is there again. If it is deleted once more meanwhile, or the deletion is not over yet, that is
+    /// tried for as long as a confirm may take.
+    async fn begin_again(&mut self) -> Result<(), String> {
+        let limit = self.shared.settings.confirm_timeout;
+        let began = Instant::now();
+        loop {
+            self.generation.mend().await;
+            let failed = match timeout(limit, Line::open(&self.shared, &self.connection, &self.queue)).await {
+                Ok(Ok(line)) => {
+                    self.line = line;
+                    return Ok(());
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("it took longer than {limit:?}"),
+            };
+            if began.elapsed() >= limit {
+                return Err(format!("consuming again failed: {failed}"));
+            }
+            debug!(queue = %self.queue, reason = %failed, "consuming could not be begun again yet");
+        }
+    }
+
     async fn stop(mut self) -> String {
-        let cancel = self.channel.basic_cancel(self.stream.tag(), BasicCancelOptions::default());
+        let Line { channel, stream } = &self.line;
+        let cancel = channel.basic_cancel(stream.tag(), BasicCancelOptions::default());
         tokio::select! {
             biased;
             reason = self.generation.ended() => return reason,
@@ -85,7 +141,7 @@ impl Consumer {
             tokio::select! {
                 biased;
                 reason = self.generation.ended() => return reason,
-                delivery = self.stream.next() => match delivery {
+                delivery = self.line.stream.next() => match delivery {
                     Some(Ok(delivery)) => drop(self.read(delivery)),
                     Some(Err(error)) => return format!("consuming failed: {error}"),
                     None => break,
@@ -96,7 +152,8 @@ impl Consumer {
     }
 
     fn read(&self, delivery: Delivery) -> Taken {
-        let (acker, redelivered) = (delivery.acker.clone(), delivery.redelivered);
+        let redelivered = delivery.redelivered;
+        let acker = ChannelAcker::new(delivery.acker.clone(), self.line.channel.clone());
         let arrived = Arrived::of(delivery);
         let longest = self.shared.settings.longest_message;
         let content = match &self.source {

@@ -2,13 +2,13 @@
 //!
 //! Rule: whatever ends, ends the whole generation. A delivery belongs to its generation and can be settled nowhere
 //! else, because a delivery tag means another message on another channel. What was unsettled when a generation ends
-//! is delivered again by the broker.
+//! is delivered again by the broker, if its queue is there: so nothing ends because a queue was deleted (`mend`).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lapin::ErrorKind;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::hand_back::HandBack;
 use super::message::Outgoing;
@@ -30,6 +30,10 @@ pub(super) struct Generation {
     publishers: Vec<mpsc::Sender<Job>>,
     turn: AtomicUsize,
     hand_backs: mpsc::Sender<HandBack>,
+    /// Keeps one call until it is heard, and no second one.
+    mending: Notify,
+    /// Changes each time that everything has been declared again.
+    mended: watch::Sender<()>,
 }
 
 impl Generation {
@@ -43,6 +47,8 @@ impl Generation {
             publishers,
             turn: AtomicUsize::new(0),
             hand_backs,
+            mending: Notify::new(),
+            mended: watch::Sender::new(()),
         }
     }
 
@@ -121,6 +127,29 @@ impl Generation {
             _ = self.ended() => {}
             _ = blocked.wait_for(Option::is_none) => {}
         }
+    }
+
+    /// Asks for everything to be declared again, because a queue is missing.
+    pub(super) fn ask_for_mending(&self) {
+        self.mending.notify_one();
+    }
+
+    /// The same, and waits until it is done.
+    pub(super) async fn mend(&self) {
+        let mut mended = self.mended.subscribe();
+        self.ask_for_mending();
+        // The sender is in `self`: it cannot be gone.
+        let _ = mended.changed().await;
+    }
+
+    /// Waits until somebody asks for that.
+    pub(super) async fn mending_is_asked_for(&self) {
+        self.mending.notified().await;
+    }
+
+    /// Notes that everything has been declared again.
+    pub(super) fn note_mended(&self) {
+        self.mended.send_replace(());
     }
 
     /// Publishes, and waits for the broker's confirm: only that makes a [`Settled`].

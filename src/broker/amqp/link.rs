@@ -18,7 +18,8 @@ use tokio::time::timeout;
 
 /// A connection. Dropping it cuts its socket.
 pub(super) struct Link {
-    pub(super) connection: Connection,
+    /// Shared with those who open channels on it later. The socket is cut with the link, whoever still has this.
+    pub(super) connection: Arc<Connection>,
     _cut: CutWhenDropped,
 }
 
@@ -52,7 +53,7 @@ impl Link {
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = Connection::connector(node.clone(), runtime, dial, properties).await?;
-        Ok(Self { connection, _cut: cut })
+        Ok(Self { connection: Arc::new(connection), _cut: cut })
     }
 }
 

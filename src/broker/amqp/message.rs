@@ -10,8 +10,8 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::topology::{self, Address};
-use crate::broker::{Content, Source, SourceFormat};
+use super::topology::{self, Address, Topology};
+use crate::broker::{BrokerError, Content, Source, SourceFormat};
 use crate::domain::{
     CONTENT_TYPE, Envelope, Moment, OutcomeEvent, Unreadable, headers, notification_from_url,
 };
@@ -70,12 +70,14 @@ pub(super) fn notification(envelope: &Envelope, address: Address) -> Outgoing {
 }
 
 /// The payment centre's event.
-pub(super) fn outcome(event: &OutcomeEvent, address: Address) -> Result<Outgoing, serde_json::Error> {
+pub(super) fn outcome(event: &OutcomeEvent, topology: &Topology) -> Result<Outgoing, BrokerError> {
+    let address = topology::outcome_address(topology, event.routing_key());
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())
         .with_delivery_mode(PERSISTENT)
         .with_message_id(topology::message_id(&event.notification_id));
-    let body = Bytes::from(serde_json::to_vec(event)?);
+    let unwritable = |error| BrokerError::Refused(format!("the outcome event cannot be written: {error}"));
+    let body = Bytes::from(serde_json::to_vec(event).map_err(unwritable)?);
     Ok(Outgoing { address, properties, body, must_arrive: false })
 }
 

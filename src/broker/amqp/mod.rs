@@ -3,13 +3,14 @@
 //! Read in this order: `topology` (the exchanges and queues), `rungs` (which of them a wait is spent in),
 //! `message` (what lies in them), `publisher` (the only way in, and the only proof of it), `consumer` and
 //! `receipt` (the only way out), `nodes` and `link` (where RabbitMQ is, and a connection to it), `generation` and
-//! `supervisor` (what lives and ends together), `audit` (whether RabbitMQ is set up to keep all that), `operator` (what
+//! `supervisor` (what lives and ends together), `mend` (what an operator has deleted), `audit` (whether RabbitMQ is set up to keep all that), `operator` (what
 //! a person does by hand).
 //!
 //! Promises, each kept in one place:
 //! - nothing is acknowledged before the broker has confirmed what replaces it (`receipt`, by a type);
 //! - a confirm or a return is never booked on the wrong message (`publisher`);
-//! - a delivery is never settled on another connection than its own (`generation`);
+//! - a delivery is never settled on another channel than its own (`generation`, `hand_back`);
+//! - what is in hand when its queue is deleted is carried through (`mend`, `consumer`);
 //! - while RabbitMQ takes no messages, no delivery is handed out that could not be settled ([`AmqpBroker`]);
 //! - nothing is taken from a RabbitMQ that would break the others (`audit`);
 //! - a node that confirms nothing any more is left as soon as another one is found that does (`pulse`).
@@ -26,6 +27,7 @@ mod consumer;
 mod generation;
 mod hand_back;
 mod link;
+mod mend;
 mod message;
 mod nodes;
 mod operator;
@@ -52,11 +54,12 @@ pub use operator::{Drain, Drained, Operator, OperatorError, QueueRow, Report, Ru
 use prometheus_client::registry::Registry;
 pub use settings::{InvalidSettings, Settings};
 
+use self::message::Outgoing;
 use self::receipt::Taken;
 use self::state::{Phase, Shared, State};
 use super::{Broker, BrokerError, Delivery};
 use crate::clock;
-use crate::domain::Envelope;
+use crate::domain::{Envelope, OutcomeEvent};
 
 /// How many read deliveries wait for [`Broker::next`], so that reading one and handing one out overlap.
 const READ_AHEAD: usize = 16;
@@ -111,6 +114,17 @@ impl AmqpBroker {
         Ok(Self { shared, taken: Mutex::new(taken), supervisor, auditor, running })
     }
 
+    /// Publishes what replaces no delivery.
+    async fn publish_by_itself(&self, message: Outgoing) -> Result<(), BrokerError> {
+        let generation = self.shared.generation()?;
+        // The publisher's own bound does not count the time in which RabbitMQ is blocked; a caller's does.
+        let limit = self.shared.settings.confirm_timeout * 2;
+        match timeout(limit, generation.publish(message)).await {
+            Ok(published) => published.map(drop),
+            Err(_) => Err(BrokerError::Unknown(limit)),
+        }
+    }
+
     /// The next delivery of a generation that still lives, once the broker takes messages.
     async fn take(&self) -> Option<Delivery> {
         let slot = self.shared.slots.clone().acquire_owned().await.ok()?;
@@ -151,13 +165,13 @@ impl Broker for AmqpBroker {
             let routing_key = envelope.notification.merchant().as_str().into();
             topology::Address { exchange: topology.incoming.clone(), routing_key }
         };
-        let generation = self.shared.generation()?;
-        // The publisher's own bound does not count the time in which RabbitMQ is blocked; a caller's does.
-        let limit = self.shared.settings.confirm_timeout * 2;
-        match timeout(limit, generation.publish(message::notification(envelope, address))).await {
-            Ok(published) => published.map(drop),
-            Err(_) => Err(BrokerError::Unknown(limit)),
-        }
+        self.publish_by_itself(message::notification(envelope, address)).await
+    }
+
+    async fn tell(&self, event: &OutcomeEvent) -> Result<(), BrokerError> {
+        let _busy = self.shared.begin();
+        let event = message::outcome(event, &self.shared.topology)?;
+        self.publish_by_itself(event).await
     }
 
     async fn next(&self) -> Option<Delivery> {

@@ -12,7 +12,6 @@
 //! (tag 0) for a confirm of the message, too, that it is only about to write.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,18 +30,18 @@ use crate::domain::Recorded;
 pub(super) const BATCH: usize = 128;
 
 /// Proof that the broker has confirmed a message, or that there is nothing to publish. Whoever acknowledges must bring
-/// one, and keeps it until that is done: a publisher that is about to end its generation waits for as long.
+/// one.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Settled {
-    /// Private, so that it is made here alone. What the publisher waits for, if one gave it.
-    _held: Option<mpsc::Sender<Infallible>>,
+    /// Private, so that it is made here alone.
+    _made_here: (),
 }
 
 impl Settled {
     /// Nothing is to be published: the ending is recorded, and another message brings its event.
     pub(super) fn already(_recorded: Recorded) -> Self {
-        Self { _held: None }
+        Self { _made_here: () }
     }
 }
 
@@ -96,17 +95,10 @@ impl Publisher {
                     if proves_life && answers.iter().any(|answer| matches!(answer, Answer::Confirmed)) {
                         generation.note_confirmed();
                     }
-                    let missing = answers.iter().any(|answer| matches!(answer, Answer::Unroutable(_)));
-                    let mut acknowledged = tell(replies, answers);
-                    if missing {
-                        // What was confirmed is acknowledged first, or all of it would be delivered and done again.
-                        let _all_or_too_late = patiently(&generation, self.limit, acknowledged.recv()).await;
-                        // Only a new generation declares the queues again; until then every attempt would be made
-                        // once more, because its successor has nowhere to wait.
-                        let reason = "a queue is missing: the topology is declared again";
-                        generation.end_because(reason);
-                        return self.dismiss(reason);
+                    if answers.iter().any(|answer| matches!(answer, Answer::Unroutable(_))) {
+                        generation.ask_for_mending();
                     }
+                    tell(replies, answers);
                 }
                 Err(Failure { error, reason }) => {
                     generation.end_because(reason.clone());
@@ -210,15 +202,11 @@ fn number_of(message: &BasicReturnMessage) -> Option<u64> {
     message.properties.correlation_id().as_ref()?.as_str().parse().ok()
 }
 
-/// Gives the answers. What it returns ends when every proof that was among them is gone.
-fn tell(
-    replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>,
-    answers: Vec<Answer>,
-) -> mpsc::Receiver<Infallible> {
-    let (held, all_gone) = mpsc::channel(1);
+/// Gives the answers.
+fn tell(replies: Vec<oneshot::Sender<Result<Settled, BrokerError>>>, answers: Vec<Answer>) {
     for (reply, answer) in replies.into_iter().zip(answers) {
         let _caller_is_gone = reply.send(match answer {
-            Answer::Confirmed => Ok(Settled { _held: Some(held.clone()) }),
+            Answer::Confirmed => Ok(Settled { _made_here: () }),
             Answer::Unroutable(why) => {
                 Err(BrokerError::Refused(format!("no queue takes the message ({why}): one is missing")))
             }
@@ -227,7 +215,6 @@ fn tell(
             }
         });
     }
-    all_gone
 }
 
 /// Why a whole batch is unknown: for its callers, and for the generation that ends with it.

@@ -7,16 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::Acker;
-use lapin::options::BasicAckOptions;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::generation::{Generation, patiently};
-use super::hand_back::HandBack;
+use super::hand_back::{ChannelAcker, HandBack};
 use super::message::{self, Arrived, Outgoing};
 use super::publisher::Settled;
 use super::state::{Phase, Shared};
-use super::topology::outcome_address;
 use crate::broker::{BrokerError, Content, Delivery, Receipt};
 use crate::clock;
 use crate::domain::{Envelope, OutcomeEvent, Recorded};
@@ -48,7 +45,7 @@ pub(super) struct AmqpReceipt {
 }
 
 struct Unsettled {
-    acker: Acker,
+    acker: ChannelAcker,
     slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -57,7 +54,7 @@ impl AmqpReceipt {
         shared: Arc<Shared>,
         generation: Arc<Generation>,
         arrived: Arrived,
-        acker: Acker,
+        acker: ChannelAcker,
     ) -> Self {
         Self { shared, generation, arrived, unsettled: Some(Unsettled { acker, slot: None }) }
     }
@@ -68,8 +65,9 @@ impl AmqpReceipt {
 
     /// Publishes; if that fails, the delivery goes back after a rest.
     ///
-    /// What a queue refuses (because it is full: perhaps one of the payment centre's) is offered again and again, with
-    /// the delivery in hand. Handing it back would have the attempt made once more each time.
+    /// What a queue refuses (because it is full: perhaps one of the payment centre's), or finds none (because it was
+    /// deleted, and is declared again), is offered again and again, with the delivery in hand. Handing it back would
+    /// have the attempt made once more each time, and its own queue may be one that was deleted.
     async fn publish(&mut self, message: Outgoing) -> Result<Settled, BrokerError> {
         const LONGEST_PAUSE: Duration = Duration::from_secs(30);
         let mut pause = Duration::from_secs(1);
@@ -109,7 +107,7 @@ impl AmqpReceipt {
     async fn park_without_proof(&mut self, message: Outgoing) -> Result<(), BrokerError> {
         if let Some(unsettled) = self.unsettled.take() {
             // A test looks for the harm that this does; that it went wrong, too, is no news.
-            let _ = unsettled.acker.ack(BasicAckOptions { multiple: false }).await;
+            let _ = unsettled.acker.acknowledge().await;
         }
         tokio::time::sleep(super::sabotage::A_MOMENT).await;
         self.generation.publish(message).await.map(drop)
@@ -124,11 +122,8 @@ impl AmqpReceipt {
     }
 
     async fn publish_event(&mut self, event: &OutcomeEvent) -> Result<Settled, BrokerError> {
-        let address = outcome_address(&self.shared.topology, event.routing_key());
-        match message::outcome(event, address) {
-            Ok(event) => self.publish(event).await,
-            Err(error) => Err(BrokerError::Refused(format!("the outcome event cannot be written: {error}"))),
-        }
+        let event = message::outcome(event, &self.shared.topology)?;
+        self.publish(event).await
     }
 }
 
@@ -142,7 +137,7 @@ impl Unsettled {
         if let Some(reason) = generation.end() {
             return Err(BrokerError::Away(reason));
         }
-        let acknowledged = self.acker.ack(BasicAckOptions { multiple: false });
+        let acknowledged = self.acker.acknowledge();
         let failed = match patiently(generation, limit, acknowledged).await {
             Ok(Ok(true)) => {
                 let Settled { .. } = proof;

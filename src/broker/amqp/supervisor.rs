@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use lapin::options::ConfirmSelectOptions;
+use lapin::protocol::AMQPErrorKind;
 use lapin::uri::AMQPUri;
 use lapin::{Error, ErrorKind, Event};
 use tokio::sync::mpsc;
@@ -22,11 +23,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
+use super::READ_AHEAD;
 use super::backoff::Backoff;
 use super::consumer::Consumer;
 use super::generation::Generation;
 use super::hand_back;
 use super::link::Link;
+use super::mend;
 use super::message;
 use super::nodes;
 use super::publisher::{BATCH, Publisher};
@@ -39,11 +42,11 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// For how long nothing must break before messages are no longer taken one at a time, and before what breaks next
 /// counts as new trouble.
-const PEACE: Duration = Duration::from_secs(5);
+pub(super) const PEACE: Duration = Duration::from_secs(5);
 
 /// How long declaring may take. A first declaration of many quorum queues takes its time. This is no part of what a
 /// recovery may take: a node that dies or freezes meanwhile is noticed by its heartbeat.
-const DECLARING: Duration = Duration::from_secs(30);
+pub(super) const DECLARING: Duration = Duration::from_secs(30);
 
 /// How many reasons for RabbitMQ's being away are remembered as told.
 const MOST_REPORTED: usize = 16;
@@ -78,7 +81,7 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
                 Err(trouble) => trouble,
             },
         };
-        let what = format!("{place}: {}", trouble.what);
+        let what = format!("{place}: {}", without_user(&trouble.what, &node));
         shared.state.send_replace(State::Away(what.clone()));
         let was_careful = shared.careful.swap(trouble.is_unparsable, Ordering::Relaxed);
         if trouble.is_unparsable {
@@ -123,7 +126,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     let connect = |role| Link::connect(node, format!("{} {role}", shared.settings.prefix), limit);
     let connections = async { tokio::try_join!(connect("publishing"), connect("consuming")) };
     let (publishing, consuming) = match timeout(limit, connections).await {
-        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error, node))?,
+        Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,
         Err(_) => {
             let what = format!("connecting took longer than {limit:?}");
             return Err(Trouble::with(what, "check the host and port, and what is between"));
@@ -141,7 +144,7 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     };
     let channels = match timeout(DECLARING, channels).await {
         Ok(channels) => {
-            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error, node))?
+            channels.map_err(|error| Trouble::of("declaring exchanges and queues failed", &error))?
         }
         Err(_) => {
             let what = format!("declaring exchanges and queues took longer than {DECLARING:?}");
@@ -150,7 +153,10 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     };
     let (senders, receivers): (Vec<_>, Vec<_>) = channels.iter().map(|_| mpsc::channel(BATCH)).unzip();
     let consumers = 1 + shared.topology.sources.len();
-    let (hand_backs, handed_back) = mpsc::channel(usize::from(shared.settings.prefetch) * consumers);
+    // What is handed out, and what was sent ahead to each consumer: after a consumer has begun again, more than it
+    // alone may have unsettled.
+    let unsettled = usize::from(shared.settings.prefetch) * (1 + consumers) + READ_AHEAD + consumers;
+    let (hand_backs, handed_back) = mpsc::channel(unsettled);
     let generation = Arc::new(Generation::new(senders, hand_backs));
     let mut running = Running { generation, tasks: JoinSet::new(), publishing, consuming };
     for (channel, jobs) in channels.into_iter().zip(receivers) {
@@ -159,6 +165,8 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     }
     running.own(hand_back::run(handed_back, running.generation.clone()));
     running.own(pulse::watch(shared.clone(), running.generation.clone()));
+    let declaring = running.publishing.connection.clone();
+    running.own(mend::run(shared.clone(), running.generation.clone(), declaring));
     for events in running.links().map(|link| link.connection.events_listener()) {
         running.own(watch(events, running.generation.clone()));
     }
@@ -226,7 +234,7 @@ impl Running {
                 let start = Consumer::start(
                     shared.clone(),
                     generation.clone(),
-                    &self.consuming.connection,
+                    self.consuming.connection.clone(),
                     queue,
                     source,
                 );
@@ -282,6 +290,8 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
         };
         match event {
             None => return "a connection is gone".to_owned(),
+            // Whoever uses that channel is told as well, and knows whether all must end because of it.
+            Some(Event::Error(error)) if is_of_a_channel(&error) => {}
             Some(Event::Error(error)) => {
                 generation.note(&error);
                 return format!("a connection broke: {error}");
@@ -303,11 +313,19 @@ async fn watch(events: impl Stream<Item = Event>, generation: Arc<Generation>) -
     }
 }
 
+/// Whether it has closed a channel, and not the connection. (RabbitMQ keeps to the split that AMQP makes.)
+fn is_of_a_channel(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
+}
+
+/// RabbitMQ names the user whom it refuses, in quotation marks.
+fn without_user(what: &str, node: &AMQPUri) -> String {
+    what.replace(&format!("'{}'", node.authority.userinfo.username), "of the URL")
+}
+
 impl Trouble {
-    fn of(doing: &str, error: &Error, node: &AMQPUri) -> Self {
-        // RabbitMQ names the user whom it refuses, in quotation marks.
-        let user = format!("'{}'", node.authority.userinfo.username);
-        Self::with(format!("{doing}: {error}").replace(&user, "of the URL"), advice(error))
+    fn of(doing: &str, error: &Error) -> Self {
+        Self::with(format!("{doing}: {error}"), advice(error))
     }
 
     fn with(what: String, advice: &'static str) -> Self {

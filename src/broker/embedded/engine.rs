@@ -36,6 +36,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub(super) enum Command {
     /// Put a new message in.
     Publish(Message, Answer),
+    /// Put an event in.
+    Tell(Event, Answer),
     /// Settle the message of that number, which is out.
     Settle(i64, Settlement, Answer),
     /// Hand out no more.
@@ -197,14 +199,18 @@ impl Engine {
 
     /// Carries out all that was asked, with one commit, and then answers each.
     async fn carry_out(&mut self, commands: impl Iterator<Item = Command>) {
-        let (mut group, mut publishing, mut settling, mut stopping) =
-            (Group::default(), vec![], vec![], vec![]);
+        let (mut group, mut publishing, mut telling, mut settling, mut stopping) =
+            (Group::default(), vec![], vec![], vec![], vec![]);
         for command in commands {
             match command {
                 Command::Publish(_, answer) if self.full => drop(answer.send(Err(self.too_much()))),
                 Command::Publish(message, answer) => {
                     publishing.push((message.due, answer));
                     group.new.push(message);
+                }
+                Command::Tell(event, answer) => {
+                    group.events.push(event);
+                    telling.push(answer);
                 }
                 Command::Settle(number, settlement, answer) => {
                     let parked_until = settle(&mut group, number, settlement);
@@ -220,7 +226,7 @@ impl Engine {
                 }
             }
         }
-        let nothing = publishing.is_empty() && settling.is_empty();
+        let nothing = publishing.is_empty() && telling.is_empty() && settling.is_empty();
         let written = if nothing { Ok(()) } else { self.write(&group).await };
         for (due, answer) in publishing {
             if written.is_ok() {
@@ -238,6 +244,9 @@ impl Engine {
                 // It is still there, as it was.
                 (Err(_), _) => self.take_back(number),
             }
+            self.answer(answer, &written);
+        }
+        for answer in telling {
             self.answer(answer, &written);
         }
         for answer in stopping {

@@ -25,10 +25,10 @@ use tokio::task::JoinHandle;
 
 use self::engine::{Command, Engine};
 use self::lease::Waiting;
-use self::store::Message;
+use self::store::{Event, Message};
 use super::{Broker, BrokerError, Delivery};
 use crate::clock;
-use crate::domain::{Envelope, Moment};
+use crate::domain::{Envelope, Moment, OutcomeEvent};
 use crate::sqlite::{self, Place, Problem};
 
 /// Where the embedded broker's file is, and its bounds.
@@ -130,6 +130,12 @@ impl Broker for EmbeddedBroker {
         let (answer, answered) = oneshot::channel();
         let command = Command::Publish(Message::new(envelope), answer);
         self.commands.send(command).await.map_err(|_| away())?;
+        answered.await.map_err(|_| away())?
+    }
+
+    async fn tell(&self, event: &OutcomeEvent) -> Result<(), BrokerError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Tell(Event::new(event), answer)).await.map_err(|_| away())?;
         answered.await.map_err(|_| away())?
     }
 

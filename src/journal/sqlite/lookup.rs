@@ -1,69 +1,23 @@
-//! How far notifications have come: the task that looks it up, for all who ask at once with one query.
+//! How far notifications have come, looked up with one query for many.
 
 use std::collections::HashMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, query};
-use tokio::sync::{mpsc, oneshot};
 
-use super::{error, json};
+use super::json;
 use crate::domain::{
-    AttemptNumber, Ending, Held, Known, Moment, Notification, NotificationId, Outcome, Progress, Recorded,
+    AttemptNumber, Beginning, Ending, Held, Known, Moment, NotificationId, Outcome, Progress, Recorded,
     Standing,
 };
-use crate::journal::{JournalError, State};
-use crate::sqlite::Problem;
-
-/// The most that one query asks for.
-const BATCH: usize = 256;
-
-/// A question: which notification, and with what content.
-pub(super) struct Question {
-    id: NotificationId,
-    digest: Vec<u8>,
-    answer: oneshot::Sender<Result<Known, JournalError>>,
-}
-
-impl Question {
-    pub(super) fn new(
-        notification: &Notification,
-        answer: oneshot::Sender<Result<Known, JournalError>>,
-    ) -> Self {
-        let digest = digest(&SHA256, &notification.raw).as_ref().to_vec();
-        Self { id: notification.id().clone(), digest, answer }
-    }
-}
+use crate::journal::State;
 
 /// A notification as it is found.
 pub(super) struct Found {
     pub(super) digest: Vec<u8>,
     pub(super) first_seen: Moment,
     pub(super) state: State,
-    pub(super) repeated: Option<String>,
-}
-
-/// Answers until nobody is left to ask. Who does not wait any more for its answer does not get it.
-pub(super) async fn run(mut questions: mpsc::Receiver<Question>, readers: SqlitePool, place: String) {
-    let mut taken = Vec::with_capacity(BATCH);
-    while questions.recv_many(&mut taken, BATCH).await > 0 {
-        let found = look_up(&readers, &taken).await;
-        for Question { id, digest, answer } in taken.drain(..) {
-            let _ = answer.send(match &found {
-                Ok(found) => Ok(found.get(&id).map_or(Known::Nothing, |found| found.known(&digest))),
-                Err(_) if readers.is_closed() => Err(JournalError::Closed),
-                Err(problem) => Err(error(&place, problem)),
-            });
-        }
-    }
-}
-
-async fn look_up(
-    readers: &SqlitePool,
-    questions: &[Question],
-) -> Result<HashMap<NotificationId, Found>, Problem> {
-    let mut connection = readers.acquire().await?;
-    Ok(find(&mut connection, questions.iter().map(|question| &question.id)).await?)
+    pub(super) begun: Option<Beginning>,
 }
 
 /// Those of the notifications that are there.
@@ -73,7 +27,8 @@ pub(super) async fn find<'a>(
 ) -> Result<HashMap<NotificationId, Found>, sqlx::Error> {
     let ids: Vec<_> = ids.collect();
     let select = query(
-        "SELECT id, digest, first_seen, state, repeated FROM notification
+        "SELECT id, digest, first_seen, state, begun_attempt, begun_holds, begun_by, begun_at, begun_again
+        FROM notification
         WHERE id IN (SELECT value FROM json_each(?1))",
     );
     let rows = select.bind(json(&ids)).fetch_all(connection).await?;
@@ -94,12 +49,24 @@ fn found(row: &SqliteRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error
         return Ok(None);
     };
     let first_seen = Moment::from_unix_milliseconds(row.try_get("first_seen")?);
-    let (digest, repeated) = (row.try_get("digest")?, row.try_get("repeated")?);
-    Ok(Some((parsed, Found { digest, first_seen, state, repeated })))
+    let (digest, begun) = (row.try_get("digest")?, begun(row)?);
+    Ok(Some((parsed, Found { digest, first_seen, state, begun })))
+}
+
+/// The beginning that was noted last.
+fn begun(row: &SqliteRow) -> Result<Option<Beginning>, sqlx::Error> {
+    let Some(attempt) = row.try_get("begun_attempt")? else { return Ok(None) };
+    Ok(Some(Beginning {
+        place: (attempt, row.try_get("begun_holds")?),
+        gateway: row.try_get::<i64, _>("begun_by")?.cast_unsigned(),
+        at: Moment::from_unix_milliseconds(row.try_get("begun_at")?),
+        again: row.try_get("begun_again")?,
+    }))
 }
 
 impl Found {
-    fn known(&self, digest: &[u8]) -> Known {
+    /// What that means for a message of that content.
+    pub(super) fn known(&self, digest: &[u8]) -> Known {
         if self.digest != digest {
             return Known::AnotherText;
         }

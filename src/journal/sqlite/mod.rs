@@ -1,14 +1,15 @@
 //! The journal in one SQLite file.
 //!
-//! One task owns the one connection that writes (`writer`); a few connections that only read serve the API
-//! (`reader`) and one task that tells how far notifications have come (`lookup`). What is asked of the writer while it writes is written together, with one commit, next: so the cost of
-//! making something durable is shared by all that wait for it.
+//! One task owns the one connection that writes (`writer`); a few connections that only read serve the API (`reader`).
+//! What is asked of the writer while it writes is written together, with one commit, next: so the cost of making
+//! something durable is shared by all that wait for it.
 //!
 //! Several processes may share a file: each waits for the others' commits, up to a bound.
 //!
 //! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
 
 mod lookup;
+mod missing;
 mod reader;
 mod writer;
 
@@ -21,10 +22,10 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use self::lookup::Question;
+use self::missing::{Missing, Sought};
 use self::writer::{Command, Row};
-use super::{Acceptance, Entry, Journal, JournalError, Recording, Repetition, State, Story};
-use crate::domain::{Envelope, Known, Notification, NotificationId};
+use super::{Acceptance, Entry, Journal, JournalError, Recording, Search, State, Story};
+use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 use crate::sqlite::{self, Place, Problem, Schema};
 
 /// The `application_id` is "pnj1" in ASCII.
@@ -65,18 +66,11 @@ impl Settings {
 #[derive(Debug)]
 pub struct SqliteJournal {
     commands: mpsc::Sender<Command>,
-    questions: mpsc::Sender<Question>,
     readers: SqlitePool,
     place: String,
     /// The last write's result.
     health: watch::Receiver<Result<(), String>>,
-    tasks: Mutex<Option<Tasks>>,
-}
-
-#[derive(Debug)]
-struct Tasks {
-    writer: JoinHandle<()>,
-    lookup: JoinHandle<()>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteJournal {
@@ -101,12 +95,8 @@ impl SqliteJournal {
             place: name.clone(),
             health: report,
         };
-        let (questions, asked) = mpsc::channel(settings.queue.max(1));
-        let tasks = Tasks {
-            writer: tokio::spawn(writer.run()),
-            lookup: tokio::spawn(lookup::run(asked, readers.clone(), name.clone())),
-        };
-        Ok(Self { commands, questions, readers, place: name, health, tasks: Mutex::new(Some(tasks)) })
+        let writer = Mutex::new(Some(tokio::spawn(writer.run())));
+        Ok(Self { commands, readers, place: name, health, writer })
     }
 
     async fn ask<A>(
@@ -122,7 +112,7 @@ impl SqliteJournal {
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn accept(&self, envelope: &Envelope) -> Result<Acceptance, JournalError> {
-        let row = Row::new(envelope, State::Received);
+        let row = Row::new(&envelope.notification, envelope.progress.first_seen, State::Received);
         self.ask(|answer| Command::Accept(Box::new(row), answer)).await
     }
 
@@ -130,21 +120,25 @@ impl Journal for SqliteJournal {
         self.ask(|answer| Command::Accepted(id.clone(), answer)).await
     }
 
-    async fn known(&self, notification: &Notification) -> Result<Known, JournalError> {
-        if let Err(problem) = &*self.health.borrow() {
-            return Err(JournalError::Unwritable(problem.clone()));
-        }
-        let (answer, answered) = oneshot::channel();
-        let question = Question::new(notification, answer);
-        self.questions.send(question).await.map_err(|_| JournalError::Closed)?;
-        answered.await.map_err(|_| JournalError::Closed)?
+    async fn take_up(&self, notification: &Notification, message: Taken) -> Result<TakeUp, JournalError> {
+        // It has reached the broker: that is where it comes from.
+        let row = Row::new(notification, message.progress.first_seen, State::Accepted);
+        self.ask(|answer| Command::TakeUp(Box::new(row), Box::new(message), answer)).await
     }
 
-    async fn repeat(&self, envelope: &Envelope) -> Result<Repetition, JournalError> {
-        // It has reached the broker: that is where it comes from.
-        let row = Row::new(envelope, State::Accepted);
-        let (attempt, holds) = envelope.progress.place();
-        self.ask(|answer| Command::Repeat(Box::new(row), format!("{attempt}.{holds}"), answer)).await
+    async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError> {
+        let found = self.ask(|answer| Command::Seek(search, Sought::UnderWay, answer)).await?;
+        Ok(found.into_iter().filter_map(|found| found.envelope(search.now)).collect())
+    }
+
+    async fn told(&self, id: &NotificationId) {
+        // A journal that is closed loses no more than the note.
+        let _ = self.commands.send(Command::Told(id.clone())).await;
+    }
+
+    async fn untold(&self, search: Search) -> Result<Vec<OutcomeEvent>, JournalError> {
+        let found = self.ask(|answer| Command::Seek(search, Sought::Untold, answer)).await?;
+        Ok(found.into_iter().filter_map(Missing::event).collect())
     }
 
     async fn record(&self, entry: Entry) -> Result<Recording, JournalError> {
@@ -170,7 +164,7 @@ impl Journal for SqliteJournal {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.commands.is_closed() || self.questions.is_closed() {
+        if self.commands.is_closed() {
             return Err(JournalError::Closed.to_string());
         }
         self.health.borrow().clone()
@@ -179,10 +173,7 @@ impl Journal for SqliteJournal {
     async fn close(&self) {
         // Readers first, so that the writer, as the last one, leaves one file behind, and nothing beside it.
         self.readers.close().await;
-        let mut tasks = self.tasks.lock().await;
-        if let Some(Tasks { writer, lookup }) = tasks.take() {
-            // Without readers it can answer nothing more.
-            lookup.abort();
+        if let Some(writer) = self.writer.lock().await.take() {
             // The writer is there, or has ended already: both will do.
             let _ = self.commands.send(Command::Close).await;
             if let Err(failure) = writer.await {
@@ -192,10 +183,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn ended(&self) {
-        tokio::select! {
-            () = self.commands.closed() => {}
-            () = self.questions.closed() => {}
-        }
+        self.commands.closed().await;
     }
 }
 
@@ -214,16 +202,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_has_failed_is_told_of() {
-        for pick in [|tasks: &Tasks| tasks.writer.abort(), |tasks: &Tasks| tasks.lookup.abort()] {
-            let folder = tempfile::tempdir().expect("a folder");
-            let journal =
-                SqliteJournal::open(Settings::new(folder.path().join("journal"))).await.expect("open");
-            assert!(journal.ready().is_ok());
-            // As a panic would, this ends the task from outside.
-            pick(journal.tasks.lock().await.as_ref().expect("they run"));
-            journal.ended().await;
-            assert!(journal.ready().is_err());
-            journal.close().await;
-        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = SqliteJournal::open(Settings::new(folder.path().join("journal"))).await.expect("open");
+        assert!(journal.ready().is_ok());
+        // As a panic would, this ends the task from outside.
+        journal.writer.lock().await.as_ref().expect("it runs").abort();
+        journal.ended().await;
+        assert!(journal.ready().is_err());
+        journal.close().await;
     }
 }

@@ -10,10 +10,14 @@ use sqlx::{Connection, Row as _, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{error, json, lookup};
-use crate::domain::{Envelope, MerchantId, Moment, NotificationId, Recorded, Standing};
-use crate::journal::{Acceptance, Attempt, JournalError, Recording, Repetition, State};
-use crate::sqlite::{self, Problem};
+use super::missing::{Missing, Sought};
+use super::{error, json, lookup, missing};
+use crate::domain::{
+    Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
+    take_up,
+};
+use crate::journal::{Acceptance, Attempt, JournalError, Recording, Search, State};
+use crate::sqlite::{self, Durability, Problem};
 
 /// How long after a write that failed it is tried whether writing works again, if nobody writes before.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -33,14 +37,13 @@ pub(super) struct Row {
 
 impl Row {
     /// A notification as it comes from its queue or its sender.
-    pub(super) fn new(envelope: &Envelope, state: State) -> Self {
-        let notification = &envelope.notification;
+    pub(super) fn new(notification: &Notification, first_seen: Moment, state: State) -> Self {
         Self {
             id: notification.id().clone(),
             merchant: notification.merchant().clone(),
             order: notification.record.merchant_order_id.clone(),
-            first_seen: envelope.progress.first_seen,
-            at: envelope.progress.first_seen,
+            first_seen,
+            at: first_seen,
             digest: digest(&SHA256, &notification.raw),
             raw: notification.raw.clone(),
             state,
@@ -55,9 +58,12 @@ type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 pub(super) enum Command {
     Accept(Box<Row>, Answer<Acceptance>),
     Accepted(NotificationId, Answer<()>),
-    /// The attempt of this name is begun again.
-    Repeat(Box<Row>, String, Answer<Repetition>),
+    /// A message of this notification is taken up.
+    TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
     Record(Box<Row>, Option<Box<Attempt>>, Answer<Recording>),
+    /// The payment centre has been told of this one's end.
+    Told(NotificationId),
+    Seek(Search, Sought, Answer<Vec<Missing>>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -103,11 +109,13 @@ impl Writer {
             match command {
                 Command::Accept(row, answer) => group.accepts.push((*row, answer)),
                 Command::Accepted(id, answer) => group.accepted.push((id, answer)),
-                Command::Repeat(row, attempt, answer) => group.repeats.push((*row, attempt, answer)),
+                Command::TakeUp(row, message, answer) => group.messages.push((*row, *message, answer)),
                 Command::Record(row, attempt, answer) => {
                     group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
                     group.records.push((*row, answer));
                 }
+                Command::Told(id) => group.told.push(id),
+                Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
                 // What is in the queue already is still written.
                 Command::Close => self.waiting.close(),
             }
@@ -127,21 +135,26 @@ impl Writer {
 struct Group {
     accepts: Vec<(Row, Answer<Acceptance>)>,
     accepted: Vec<(NotificationId, Answer<()>)>,
-    repeats: Vec<(Row, String, Answer<Repetition>)>,
+    messages: Vec<(Row, Taken, Answer<TakeUp>)>,
     records: Vec<(Row, Answer<Recording>)>,
     attempts: Vec<(NotificationId, Attempt)>,
+    told: Vec<NotificationId>,
+    searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
 }
 
 /// The answers to a group that was written, in the order in which it was asked.
 struct Written {
     acceptances: Vec<Acceptance>,
-    repetitions: Vec<Repetition>,
+    take_ups: Vec<TakeUp>,
     /// Where an entry came too late: what was there.
     recordings: Vec<Option<Standing>>,
+    missing: Vec<Vec<Missing>>,
 }
 
 impl Group {
     async fn write(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
+        let durability = if self.is_weighty() { Durability::Disk } else { Durability::Process };
+        sqlite::set_durability(connection, durability).await?;
         sqlite::begin(connection).await?;
         let written = self.write_rows(connection).await;
         sqlite::end(connection, written).await
@@ -156,11 +169,15 @@ impl Group {
             let ids: Vec<_> = self.accepted.iter().map(|(id, _)| id).collect();
             query(ACCEPTED).bind(json(&State::Accepted)).bind(json(&ids)).execute(&mut *connection).await?;
         }
-        let mut repetitions = Vec::with_capacity(self.repeats.len());
-        for (row, attempt, _) in &self.repeats {
-            repetitions.push(repeat(connection, row, attempt).await?);
-        }
         let recordings = self.write_records(connection).await?;
+        let take_ups = self.write_beginnings(connection).await?;
+        let mut missing = Vec::with_capacity(self.searches.len());
+        if !self.told.is_empty() {
+            query(TOLD).bind(json(&self.told)).execute(&mut *connection).await?;
+        }
+        for (search, sought, _) in &self.searches {
+            missing.push(missing::take(connection, search, *sought).await?);
+        }
         sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
             values
                 .push_bind(id.as_str())
@@ -176,7 +193,7 @@ impl Group {
                 .push_bind(&attempt.detail);
         })
         .await?;
-        Ok(Written { acceptances, repetitions, recordings })
+        Ok(Written { acceptances, take_ups, recordings, missing })
     }
 
     /// A state never goes back: an entry that comes too late leaves the state as it is.
@@ -206,16 +223,59 @@ impl Group {
         Ok(recordings)
     }
 
+    /// Has each message's step decided, and notes the beginnings of the attempts that follow. A notification that is
+    /// not there is written down.
+    async fn write_beginnings(&self, connection: &mut SqliteConnection) -> Result<Vec<TakeUp>, sqlx::Error> {
+        if self.messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = lookup::find(connection, self.messages.iter().map(|(row, ..)| &row.id)).await?;
+        let mut noted: HashMap<&NotificationId, Beginning> = HashMap::new();
+        let mut rows = Vec::with_capacity(self.messages.len());
+        let mut take_ups = Vec::with_capacity(self.messages.len());
+        for (row, message, _) in &self.messages {
+            let there = found.get(&row.id);
+            let known = there.map_or(Known::Nothing, |found| found.known(row.digest.as_ref()));
+            let begun = noted.get(&row.id).copied().or_else(|| there?.begun);
+            let step = take_up(message, known, begun);
+            if let TakeUp::Attempt(beginning) = &step {
+                noted.insert(&row.id, *beginning);
+                rows.push((row, *beginning));
+            }
+            take_ups.push(step);
+        }
+        sqlite::insert(connection, INSERT_BEGUN, BEGIN, &rows, |values, (row, beginning)| {
+            bind(values, row, &row.state);
+            values
+                .push_bind(beginning.place.0)
+                .push_bind(beginning.place.1)
+                .push_bind(beginning.gateway.cast_signed())
+                .push_bind(beginning.at.unix_milliseconds())
+                .push_bind(beginning.again);
+        })
+        .await?;
+        Ok(take_ups)
+    }
+
+    /// Whether anything in it must outlast a machine that loses power.
+    fn is_weighty(&self) -> bool {
+        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _ } = self;
+        !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
+    }
+
     /// Who does not wait any more for its answer does not get it.
     fn answer(self, written: Result<Written, Problem>, place: &str) {
         match written {
-            Ok(Written { acceptances, repetitions, recordings }) => {
+            Ok(Written { acceptances, take_ups, recordings, missing }) => {
+                for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
+                    let _ = answer.send(Ok(missing));
+                }
                 for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
                     let _ = answer.send(Ok(acceptance));
                 }
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
-                for ((.., answer), repetition) in self.repeats.into_iter().zip(repetitions) {
-                    let _ = answer.send(Ok(repetition));
+                for ((.., answer), take_up) in self.messages.into_iter().zip(take_ups) {
+                    let _ = answer.send(Ok(take_up));
                 }
                 for ((_, answer), behind) in self.records.into_iter().zip(recordings) {
                     let current = || Recording::Current(Recorded::after_commit());
@@ -226,7 +286,8 @@ impl Group {
                 let error = || error(place, &problem);
                 self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.repeats.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
                 self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }
         }
@@ -236,11 +297,21 @@ impl Group {
 const INSERT_NOTIFICATION: &str = "INSERT INTO notification
     (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state) ";
 
+const INSERT_BEGUN: &str = "INSERT INTO notification
+    (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state,
+    begun_attempt, begun_holds, begun_by, begun_at, begun_again) ";
+
+const BEGIN: &str = " ON CONFLICT (id) DO UPDATE SET
+    begun_attempt = excluded.begun_attempt, begun_holds = excluded.begun_holds, begun_by = excluded.begun_by,
+    begun_at = excluded.begun_at, begun_again = excluded.begun_again";
+
 const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
     updated_at = max(updated_at, excluded.updated_at), state = excluded.state";
 
 const ACCEPTED: &str =
     "UPDATE notification SET state = ?1 WHERE phase = 'received' AND id IN (SELECT value FROM json_each(?2))";
+
+const TOLD: &str = "UPDATE notification SET told = 1 WHERE id IN (SELECT value FROM json_each(?1))";
 
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt
     (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail) ";
@@ -258,27 +329,6 @@ async fn accept(connection: &mut SqliteConnection, row: &Row) -> Result<Acceptan
         (true, "received") => Acceptance::Publish,
         (true, _) => Acceptance::AlreadyThere,
     })
-}
-
-/// Notes which attempt is repeated; says whether that was noted before. A notification that is not there is written down.
-async fn repeat(
-    connection: &mut SqliteConnection,
-    row: &Row,
-    attempt: &str,
-) -> Result<Repetition, sqlx::Error> {
-    let found = lookup::find(connection, std::iter::once(&row.id)).await?;
-    match found.get(&row.id) {
-        Some(found) if found.repeated.as_deref() == Some(attempt) => return Ok(Repetition::Further),
-        Some(_) => {}
-        None => {
-            let mut statement = sqlx::QueryBuilder::new(INSERT_NOTIFICATION);
-            statement.push_values([row], |mut values, row| bind(&mut values, row, &row.state));
-            statement.push(" ON CONFLICT (id) DO NOTHING").build().execute(&mut *connection).await?;
-        }
-    }
-    let note = query("UPDATE notification SET repeated = ?1 WHERE id = ?2");
-    note.bind(attempt).bind(row.id.as_str()).execute(connection).await?;
-    Ok(Repetition::First)
 }
 
 fn bind(

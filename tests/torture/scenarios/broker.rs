@@ -127,5 +127,5 @@ pub async fn pause(random: &mut StdRng, milliseconds: std::ops::Range<u64>) {
 }
 
 fn layout(name: &'static str) -> Layout {
-    Layout { name, rabbit: Some(Rabbit::one()), gateways: 2, rate: 60.0, data: None }
+    Layout { name, rabbit: Some(Rabbit::one()), gateways: 2, rate: 60.0, data: None, missing_after: None }
 }

@@ -98,7 +98,14 @@ impl Scene {
             gateway_lines: vec![format!("url = [{listed}]")],
             harness_urls: urls,
         };
-        let layout = Layout { name, rabbit: Some(rabbit), gateways: GATEWAYS, rate: 50.0, data: None };
+        let layout = Layout {
+            name,
+            rabbit: Some(rabbit),
+            gateways: GATEWAYS,
+            rate: 50.0,
+            data: None,
+            missing_after: None,
+        };
         Self { rig: Rig::start(run, layout).await, cluster, random: chance(run.seed) }
     }
 

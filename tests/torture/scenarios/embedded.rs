@@ -106,5 +106,5 @@ pub async fn full_disk(run: Run) -> Report {
 
 /// Without RabbitMQ everything is posted; slower than over RabbitMQ, because each has its own commit.
 fn layout(name: &'static str, data: Option<PathBuf>) -> Layout {
-    Layout { name, rabbit: None, gateways: 1, rate: 50.0, data }
+    Layout { name, rabbit: None, gateways: 1, rate: 50.0, data, missing_after: None }
 }

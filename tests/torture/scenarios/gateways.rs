@@ -70,5 +70,5 @@ pub async fn sabotaged(run: Run) -> Report {
 }
 
 fn on_rabbit(name: &'static str, gateways: usize) -> Layout {
-    Layout { name, rabbit: Some(Rabbit::one()), gateways, rate: 60.0, data: None }
+    Layout { name, rabbit: Some(Rabbit::one()), gateways, rate: 60.0, data: None, missing_after: None }
 }

@@ -28,7 +28,7 @@ pub async fn mixed(run: Run) -> Report {
             3 => without_rabbit(run).await,
             _ => with_rabbit(run).await,
         };
-        println!("{}", crate::table::markdown(std::slice::from_ref(&report)));
+        println!("{}", crate::table::markdown(&[crate::table::row(&report, run.seed)]));
         all.add(report);
         round += 1;
     }
@@ -39,7 +39,11 @@ async fn with_rabbit(run: Run) -> Report {
     let mut random = chance(run.seed);
     let gateways = random.random_range(1..=3);
     let rabbit = Some(Rabbit::one());
-    let mut rig = Rig::start(run, Layout { name: "mixed", rabbit, gateways, rate: 50.0, data: None }).await;
+    let mut rig = Rig::start(
+        run,
+        Layout { name: "mixed", rabbit, gateways, rate: 50.0, data: None, missing_after: None },
+    )
+    .await;
     let began = Instant::now();
     while began.elapsed() < ROUND {
         let number = random.random_range(0..gateways);
@@ -60,7 +64,8 @@ async fn with_rabbit(run: Run) -> Report {
 }
 
 async fn without_rabbit(run: Run) -> Report {
-    let layout = Layout { name: "mixed", rabbit: None, gateways: 1, rate: 50.0, data: None };
+    let layout =
+        Layout { name: "mixed", rabbit: None, gateways: 1, rate: 50.0, data: None, missing_after: None };
     let mut rig = Rig::start(run, layout).await;
     kill_at_random(&mut rig, 60).await;
     rig.finish().await

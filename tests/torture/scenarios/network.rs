@@ -73,7 +73,14 @@ impl Scene {
         let urls: Vec<_> = proxies.iter().map(|proxy| format!("\"{}\"", proxy.url(&direct))).collect();
         let gateway_lines = vec![format!("url = [{}]", urls.join(", "))];
         let rabbit = Rabbit { gateway_lines, ..rabbit };
-        let layout = Layout { name, rabbit: Some(rabbit), gateways: GATEWAYS, rate: 60.0, data: None };
+        let layout = Layout {
+            name,
+            rabbit: Some(rabbit),
+            gateways: GATEWAYS,
+            rate: 60.0,
+            data: None,
+            missing_after: None,
+        };
         Self { rig: Rig::start(run, layout).await, proxies, random: chance(run.seed) }
     }
 
