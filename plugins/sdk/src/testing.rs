@@ -1,18 +1,11 @@
 //! Records, replies and keys for a plugin's own tests, which run natively (feature `testing`, for `dev-dependencies`).
 //!
 //! [`FakeCrypto`] signs nothing: its "signature" is the text that was to be signed, so that a test shows it.
-//! [`KnownSecret`](known_secret::KnownSecret) signs in truth (feature `testing-crypto`); [`arbitrary`] has records and replies of
-//! every sort (feature `testing-arbitrary`).
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-
-#[cfg(feature = "testing-arbitrary")]
-pub mod arbitrary;
-#[cfg(feature = "testing-crypto")]
-pub mod known_secret;
 
 use crate::sign::Crypto;
 use crate::{
