@@ -3,8 +3,9 @@
 //! Only what is the same in all attempts: receivers tell duplicates by `source` and `id`. A record that has no moment has no
 //! `time`, which is optional.
 
-use paynotify_plugin::record::{at_most, needed, unusable};
-use paynotify_plugin::{Notification, PaymentStatus, PluginError, time};
+use paynotify_plugin::event::word;
+use paynotify_plugin::record::{at_most, moment, needed, unusable};
+use paynotify_plugin::{Notification, PaymentStatus, PluginError};
 
 use crate::settings::CloudEventsSettings;
 
@@ -31,26 +32,6 @@ pub(crate) fn attributes(
         ("dataschema", settings.dataschema.clone().unwrap_or_default()),
     ];
     Ok(attributes.into_iter().filter(|(_, text)| !text.is_empty()).collect())
-}
-
-/// The status as records write it.
-pub(crate) fn word(status: PaymentStatus) -> &'static str {
-    match status {
-        PaymentStatus::Succeeded => "succeeded",
-        PaymentStatus::Failed => "failed",
-        PaymentStatus::Pending => "pending",
-        PaymentStatus::Closed => "closed",
-        PaymentStatus::Finished => "finished",
-    }
-}
-
-/// RFC 3339, which has years of four digits.
-pub(crate) fn moment(name: &str, unix_milliseconds: i64) -> Result<String, PluginError> {
-    let text = time::rfc3339_with_milliseconds(unix_milliseconds);
-    if text.len() == "2018-06-08T02:34:56.007Z".len() && !text.starts_with('-') {
-        return Ok(text);
-    }
-    Err(unusable(name, "its year has not four digits"))
 }
 
 /// When the payment reached its status, else when the order was made.

@@ -1,7 +1,8 @@
 //! CloudEvents 1.0 over HTTP, delivered as the CloudEvents webhook specification 1.0.2 has it
 //! (github.com/cloudevents/spec: http-protocol-binding.md, http-webhook.md).
 //!
-//! What an event says is [`event`]'s affair, and [`data`]'s; how it travels, [`request`]'s. `id` and everything else in the
+//! What an event is called is [`event`]'s affair, how it travels [`request`]'s; its data is the
+//! record as JSON. `id` and everything else in the
 //! event is the same in all attempts. 200, 201, 202 and 204 confirm; 410 says that the target is gone for good and 415 that
 //! it does not understand the format, so both are the end, unless the setting `on_415` says otherwise for the latter. A
 //! redirect is never followed, and is a failure. After a 429 the gateway itself waits as long as `Retry-After` says. 410 ends
@@ -28,7 +29,6 @@
 //! Deliberately absent: batches; consent by callback, for which the gateway would have to listen; holding the granted rate,
 //! which is shown as the handshake's outcome.
 
-mod data;
 mod event;
 mod handshake;
 mod request;

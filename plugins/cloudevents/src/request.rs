@@ -1,18 +1,18 @@
 //! The delivery: the event in binary or structured mode, with its token.
 
+use paynotify_plugin::json::{self, Object};
 use paynotify_plugin::percent::encoded_unless;
 use paynotify_plugin::request::header;
 use paynotify_plugin::{Call, HttpRequest, PluginError, request};
 
-use crate::data::Object;
 use crate::event::DATA_TYPE;
 use crate::settings::{CloudEventsSettings, Mode};
-use crate::{data, event, token};
+use crate::{event, token};
 
 /// Writes the request of one attempt.
 pub(crate) fn write(call: &Call<'_, CloudEventsSettings>) -> Result<HttpRequest, PluginError> {
     let attributes = event::attributes(call.notification, &call.settings)?;
-    let data = data::write(call.notification)?;
+    let data = json::record(call.notification)?;
     let url = &call.endpoint.url;
     let mut request = match call.settings.mode {
         Mode::Binary => binary(url, &attributes, data),
@@ -43,6 +43,6 @@ fn structured(url: &str, attributes: &[(&str, String)], data: String) -> Result<
     for (name, text) in attributes {
         event = event.with(name, Some(text))?;
     }
-    let body = event.with("datacontenttype", Some(DATA_TYPE))?.with_object("data", Some(data)).finish()?;
+    let body = event.with("datacontenttype", Some(DATA_TYPE))?.with_object("data", Some(data)).finish();
     Ok(request::post(url, "application/cloudevents+json; charset=utf-8", body))
 }

@@ -4,10 +4,10 @@
 //! by a key that stays in the gateway.
 
 use paynotify_plugin::encode::base64url;
+use paynotify_plugin::json::Object;
 use paynotify_plugin::{Call, PluginError, time};
 
 use crate::TOKEN;
-use crate::data::Object;
 use crate::settings::{CloudEventsSettings, TokenAlgorithm};
 
 /// The token, if the settings ask for one.
@@ -29,14 +29,14 @@ fn signed(call: &Call<'_, CloudEventsSettings>, algorithm: TokenAlgorithm) -> Re
         .with("alg", Some(name))?
         .with("typ", Some("JWT"))?
         .with("kid", Some(key.info()?.id))?
-        .finish()?;
+        .finish();
     let claims = Object::new()
         .with("iss", Some(settings.request_origin.as_ref().unwrap_or(&settings.source)))?
         .with("aud", Some(settings.token_audience.as_ref().unwrap_or(&call.endpoint.url)))?
         .with("iat", Some(issued_at))?
         .with("exp", Some(expires_at))?
         .with("jti", Some(format!("{}.{}", call.notification.id, call.attempt.number)))?
-        .finish()?;
+        .finish();
     let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
     let signature = key.sign(algorithm, &signed)?;
     Ok(format!("{signed}.{}", base64url(&signature)))
