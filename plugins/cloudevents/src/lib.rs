@@ -15,7 +15,8 @@
 //! - The setting `token_algorithm` and a key of the role `token`: each attempt carries a JSON Web Token of its own, signed
 //!   by a key that never enters the plugin ([`token`]). This is the way to be chosen.
 //! - The setting `bearer_token`: a fixed token. It stands in the merchant's file as it is and does enter the plugin, because
-//!   the contract lets a plugin use a key without ever seeing it, and a fixed token must be seen to be sent.
+//!   the contract lets a plugin use a key without ever seeing it, and a fixed token must be seen to be sent. It could be kept
+//!   out only if the gateway itself added a header that the merchant's file names.
 //!
 //! # The handshake
 //!
@@ -24,7 +25,9 @@
 //! notification of its own: a record of the kind `webhook-handshake`, which the operator publishes when a merchant is taken
 //! on. It becomes the OPTIONS request ([`handshake`]), is confirmed by the target's consent alone, and is tried again up the
 //! ladder until consent comes. Deliveries carry `WebHook-Request-Origin` whenever the setting `request_origin` is there; they
-//! do not wait for the handshake, because nothing that one call learns can reach another.
+//! do not wait for the handshake, because nothing that one call learns can reach another. For that the gateway would have to
+//! remember consent for each endpoint: to ask when a merchant's file is loaded, by an optional interface that writes the
+//! OPTIONS request and judges its reply, and to hold deliveries until then.
 //!
 //! Deliberately absent: batches; consent by callback, for which the gateway would have to listen; holding the granted rate,
 //! which is shown as the handshake's outcome.

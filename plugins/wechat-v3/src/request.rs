@@ -71,7 +71,8 @@ struct Sealed<'a> {
 
 fn body(call: &Call<'_, WechatV3Settings>, entropy: &[u8]) -> Result<String, PluginError> {
     let plaintext = resource::write(call.notification, &call.settings)?;
-    // Text, because it stands in JSON: receivers take its characters' bytes.
+    // Text, because it stands in JSON: receivers take its characters' bytes. Twelve letters and digits are 71 bits, so that a
+    // million notifications sealed with one key have two nonces alike with a chance of 2^-32.
     let nonce = alphanumeric(entropy, SEALING_NONCE_BYTES);
     let associated_data = &call.settings.associated_data;
     let key = call.keys.newest(API_V3_KEY)?;
