@@ -141,6 +141,30 @@ pub fn notification_of(kinds: &'static [&'static str]) -> BoxedStrategy<Notifica
     prop_oneof![1 => notification(), 3 => filled].boxed()
 }
 
+/// The record with one field replaced by anything: what becomes of an odd value where all else can be told.
+pub fn nearly(record: Notification) -> BoxedStrategy<Notification> {
+    (0..12_usize, text(), money())
+        .prop_map(move |(which, text, money)| {
+            let mut record = record.clone();
+            let (payer, channel) = (record.payer.as_mut(), record.channel.as_mut());
+            match which {
+                0 => record.kind = text,
+                1 => record.payment_id = Some(text),
+                2 => record.merchant_order_id = Some(text),
+                3 => record.subject = Some(text),
+                4 => record.failure = Some(Failure { code: text.clone(), message: Some(text) }),
+                5 => record.amount = Some(money),
+                6 => record.payer_amount = Some(money),
+                7 => record.extra = vec![(text, "0".to_owned())],
+                8 => _ = payer.map(|payer| payer.openid = Some(text)),
+                9 => _ = channel.map(|channel| channel.trade_type = Some(text)),
+                _ => record.passthrough = Some(text),
+            }
+            record
+        })
+        .boxed()
+}
+
 /// Any moment: most of them in this century, and both ends.
 pub fn moment() -> BoxedStrategy<i64> {
     prop_oneof![8 => 0..4_102_444_800_000_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX), 1 => any::<i64>()]
@@ -163,6 +187,7 @@ pub fn response() -> BoxedStrategy<HttpResponse> {
         vec(any::<u8>(), 0..100),
         Just(b"success".to_vec()),
         Just(b"[accepted]".to_vec()),
+        pieces(),
     ];
     let name = prop_oneof![Just("retry-after".to_owned()), "[a-z-]{1,10}"];
     let header = (name, prop_oneof![Just(b"120".to_vec()), vec(any::<u8>(), 0..20)])
@@ -170,6 +195,34 @@ pub fn response() -> BoxedStrategy<HttpResponse> {
     (status, vec(header, 0..4), body, any::<bool>())
         .prop_map(|(status, headers, body, truncated)| HttpResponse { status, headers, body, truncated })
         .boxed()
+}
+
+/// Bodies like the XML and JSON that merchants answer with, mostly broken.
+fn pieces() -> BoxedStrategy<Vec<u8>> {
+    const PIECES: [&str; 20] = [
+        "<xml>",
+        "</xml>",
+        "<return_code>",
+        "</return_code>",
+        "SUCCESS",
+        "FAIL",
+        "<![CDATA[",
+        "]]>",
+        "&#",
+        ";",
+        "<!--",
+        "<?",
+        "<!DOCTYPE",
+        "{",
+        "}",
+        "\"code\":",
+        "\"FAIL\"",
+        ",",
+        "[",
+        "\u{FEFF}",
+    ];
+    let pieces = vec(prop::sample::select(&PIECES[..]), 0..12);
+    pieces.prop_map(|pieces| pieces.concat().into_bytes()).boxed()
 }
 
 fn payer() -> BoxedStrategy<Payer> {

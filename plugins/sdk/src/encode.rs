@@ -1,10 +1,10 @@
 //! Bytes, and values, as text.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::PluginError;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Lower-case hexadecimal digits, two for each byte.
 #[must_use]
@@ -22,6 +22,12 @@ pub fn hex_upper(bytes: &[u8]) -> String {
 #[must_use]
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Base64 with the alphabet for URLs and without padding (RFC 4648, section 5), as JSON Web Tokens have it.
+#[must_use]
+pub fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// ASCII letters and digits, one made of each byte: for nonces that must be text, from `attempt.entropy`. At most as many
@@ -52,6 +58,7 @@ mod tests {
         // RFC 4648, section 10.
         assert_eq!((base64(b"foob"), base64(b"")), ("Zm9vYg==".to_owned(), String::new()));
         assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
         assert_eq!(alphanumeric(&[0, 61, 62, 255, 9], 4), "A9AH");
         assert_eq!(alphanumeric(&[0; 3], 32).len(), 3);
     }

@@ -40,6 +40,7 @@
 //! | [`record`] | fields of the record that the format cannot do without, and bounds on texts |
 //! | [`money`], [`time`] | amounts as exact decimal text; moments in Beijing and UTC |
 //! | [`form`], [`percent`], [`xml`], [`encode`] | writing: queries and forms, percent-encoding, flat XML, hex and base64 |
+//! | [`json`] | objects with their members in order, and the record as one |
 //! | [`event`] | what an event is called, and when it happened |
 //! | [`canonical`] | the text that a signature is over: sorted `k=v&...` |
 //! | [`sign`] | signing and sealing with the merchant's keys, which stay in the gateway |
@@ -59,6 +60,7 @@ pub mod canonical;
 pub mod encode;
 pub mod event;
 pub mod form;
+pub mod json;
 pub mod money;
 pub mod percent;
 mod plugin;

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{Notification, PluginError};
+use crate::{Notification, PluginError, time};
 
 /// The field's value.
 ///
@@ -41,6 +41,19 @@ pub fn at_most<'a>(name: &str, text: &'a str, characters: usize) -> Result<&'a s
             Err(unusable(name, &format!("{count} characters, and the format takes at most {characters}")))
         }
     }
+}
+
+/// A moment as RFC 3339 has it, in UTC with milliseconds.
+///
+/// # Errors
+///
+/// [`PluginError::UnusableRecord`] that names the field, if its year has not four digits.
+pub fn moment(name: &str, unix_milliseconds: i64) -> Result<String, PluginError> {
+    let text = time::rfc3339_with_milliseconds(unix_milliseconds);
+    if text.len() == "2018-06-08T02:34:56.007Z".len() && !text.starts_with('-') {
+        return Ok(text);
+    }
+    Err(unusable(name, "its year has not four digits"))
 }
 
 /// Nothing, if the record tells of one of these kinds.
@@ -103,6 +116,16 @@ mod tests {
         match result {
             Err(PluginError::UnusableRecord(text)) => text,
             other => panic!("not unusable: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_moment_has_a_year_of_four_digits() {
+        assert_eq!(moment("closed-at", 7), Ok("1970-01-01T00:00:00.007Z".to_owned()));
+        // The last millisecond of the year 9999, the first of the next, the last before the year 0, and both ends.
+        assert!(moment("closed-at", 253_402_300_799_999).is_ok());
+        for wrong in [253_402_300_800_000, -62_167_219_200_001, i64::MIN, i64::MAX] {
+            assert_eq!(text(moment("closed-at", wrong)), "closed-at: its year has not four digits");
         }
     }
 

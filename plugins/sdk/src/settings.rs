@@ -106,6 +106,33 @@ pub fn at_most(name: &str, text: &str, characters: usize) -> Result<(), String> 
     }
 }
 
+/// Refuses a text that is empty, longer than so many characters, or holds anything but visible ASCII: for ids.
+///
+/// # Errors
+///
+/// Names the setting and what is wrong with it.
+pub fn visible_ascii(name: &str, text: &str, characters: usize) -> Result<(), String> {
+    at_most(name, text, characters)?;
+    match text.chars().find(|character| !character.is_ascii_graphic()) {
+        None => Ok(()),
+        Some(character) => Err(format!(
+            "{name}: has {character:?}, but only letters, digits and signs of ASCII can stand there, and no blank"
+        )),
+    }
+}
+
+/// Refuses anything but the shape of an ISO 4217 code.
+///
+/// # Errors
+///
+/// Names the setting.
+pub fn currency(name: &str, text: &str) -> Result<(), String> {
+    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    Err(format!("{name}: not an ISO 4217 code, which is three capitals such as CNY"))
+}
+
 /// What is wrong, by the schema as far as it can tell, and else in serde's words.
 fn explained<S: Settings>(
     format: &str,
@@ -179,6 +206,22 @@ mod tests {
             read::<Some>("some", r#"{"app_id": "支付宝"}"#),
             Ok(Some { app_id: "支付宝".to_owned(), strict: false })
         );
+    }
+
+    #[test]
+    fn ids_and_currencies_are_looked_at() {
+        assert_eq!(visible_ascii("app_id", "wx-1", 4), Ok(()));
+        assert_eq!(visible_ascii("app_id", "", 4), Err("app_id: empty".to_owned()));
+        assert_eq!(
+            visible_ascii("app_id", "wx 1", 4),
+            Err("app_id: has ' ', but only letters, digits and signs of ASCII can stand there, and no blank"
+                .to_owned())
+        );
+        assert_eq!(currency("currency", "CNY"), Ok(()));
+        for wrong in ["", "cny", "CNYX", "¥1"] {
+            let error = currency("currency", wrong).expect_err("refused");
+            assert_eq!(error, "currency: not an ISO 4217 code, which is three capitals such as CNY");
+        }
     }
 
     #[test]

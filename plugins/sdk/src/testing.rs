@@ -2,12 +2,15 @@
 //!
 //! [`FakeCrypto`] signs nothing: its "signature" is the text that was to be signed, so that a test shows it.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::sign::Crypto;
 use crate::{
     Algorithm, Attempt, CryptoError, Endpoint, Header, HttpResponse, KeyBinding, KeyInfo, Money,
-    Notification, Part, PaymentStatus, Settings, settings,
+    Notification, Part, PaymentStatus, Plugin, Settings, Verdict, judge, settings,
 };
 
 /// 2018-11-09T07:36:17.999Z: 15:36:17 in Beijing.
@@ -208,4 +211,43 @@ pub fn assert_schema_agrees<S: Settings>(example: &str) {
     let mut with_another = example.clone();
     with_another.insert("no_such_setting".to_owned(), Value::Null);
     assert!(taken(&with_another).is_err(), "the struct takes an unknown setting");
+}
+
+/// Has a format judge replies out of a table: the JSON text of an array of objects with `status`, `body`, perhaps `headers`,
+/// and `verdict`, one of `confirmed`, `retry`, `retry_after` and `stop`. A wait that the reply's `Retry-After` asks for is
+/// added by the gateway, so that a format's part in `retry_after` is a retry that names no wait of its own.
+///
+/// # Panics
+///
+/// When a verdict is another than the table's, or the table cannot be read or is empty.
+pub fn assert_judged<P: Plugin>(settings_json: &str, cases: &str) {
+    #[derive(Debug, Deserialize)]
+    struct Case {
+        status: u16,
+        body: String,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        verdict: String,
+    }
+    let cases: Vec<Case> = serde_json::from_str(cases).expect("a table of replies");
+    assert!(!cases.is_empty());
+    let endpoint = endpoint("https://shop.test/notify", settings_json, &[]);
+    for case in cases {
+        let field = |(name, value): (&String, &String)| Header {
+            name: name.to_ascii_lowercase(),
+            value: value.as_bytes().to_vec(),
+        };
+        let headers = case.headers.iter().map(field).collect();
+        let response = HttpResponse { headers, ..response(case.status, &case.body) };
+        let verdict = judge::<P>(&notification(), &endpoint, &response).expect("judged");
+        let word = match &verdict {
+            Verdict::Confirmed(_) => "confirmed",
+            Verdict::Retry(advice) => {
+                assert_eq!(advice.after_seconds, None, "{case:?}");
+                "retry"
+            }
+            Verdict::Stop(_) => "stop",
+        };
+        assert_eq!(word, case.verdict.trim_end_matches("_after"), "{case:?}: {verdict:?}");
+    }
 }
