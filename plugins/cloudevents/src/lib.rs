@@ -14,9 +14,7 @@
 //! The specification demands a token, and there are two ways here:
 //! - The setting `token_algorithm` and a key of the role `token`: each attempt carries a JSON Web Token of its own, signed
 //!   by a key that never enters the plugin ([`token`]). This is the way to be chosen.
-//! - The setting `bearer_token`: a fixed token. It stands in the merchant's file as it is and does enter the plugin, because
-//!   the contract lets a plugin use a key without ever seeing it, and a fixed token must be seen to be sent. It could be kept
-//!   out only if the gateway itself added a header that the merchant's file names.
+//! - `authorization` in the merchant's file: a fixed token, which the gateway adds to each request.
 //!
 //! # The handshake
 //!

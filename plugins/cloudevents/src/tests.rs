@@ -18,7 +18,7 @@ use super::*;
 
 const URL: &str = "https://shop.test/events?a=%2f+b";
 const BINARY: &str = r#"{"source":"https://pay.test/payments"}"#;
-const STRUCTURED: &str = r#"{"source":"https://pay.test/payments","mode":"structured","type_prefix":"com.example.","dataschema":"https://pay.test/schema","bearer_token":"mF_9.B5f-4.1JqM","request_origin":"pay.test"}"#;
+const STRUCTURED: &str = r#"{"source":"https://pay.test/payments","mode":"structured","type_prefix":"com.example.","dataschema":"https://pay.test/schema","request_origin":"pay.test"}"#;
 const SIGNED: &str = r#"{"source":"/payments","token_algorithm":"HS256"}"#;
 const ASKING: &str = r#"{"source":"/payments","request_origin":"Pay.test","request_rate":120}"#;
 
@@ -131,7 +131,6 @@ fn structured_mode_is_exact() {
         headers(&request),
         [
             ("content-type", "application/cloudevents+json; charset=utf-8"),
-            ("authorization", "Bearer mF_9.B5f-4.1JqM"),
             ("webhook-request-origin", "pay.test"),
         ]
     );
@@ -321,7 +320,7 @@ fn what_cannot_be_told_is_named() {
 #[test]
 fn the_settings_are_checked() {
     assert_schema_agrees::<CloudEventsSettings>(
-        r#"{"bearer_token":null,"dataschema":"x:y","mode":"structured","on_415":"retry","request_origin":"pay.test","request_rate":1,"source":"/p","token_algorithm":"EdDSA","token_audience":"shop","token_lifetime_seconds":60,"type_prefix":"com."}"#,
+        r#"{"dataschema":"x:y","mode":"structured","on_415":"retry","request_origin":"pay.test","request_rate":1,"source":"/p","token_algorithm":"EdDSA","token_audience":"shop","token_lifetime_seconds":60,"type_prefix":"com."}"#,
     );
     let error = |json: &str| check_settings::<CloudEvents>(json).expect_err("refused");
     for (json, beginning) in [
@@ -333,20 +332,10 @@ fn the_settings_are_checked() {
         (r#"{"source":"/p","request_origin":"a\u0000"}"#, "request_origin: has '\\0'"),
         (r#"{"source":"/p","request_rate":0}"#, "request_rate: must be at least 1"),
         (r#"{"source":"/p","token_lifetime_seconds":0}"#, "token_lifetime_seconds: must be 1 to 86400"),
-        (
-            r#"{"source":"/p","bearer_token":"x","token_algorithm":"HS256"}"#,
-            "bearer_token: cannot stand beside",
-        ),
         (r#"{"source":"/p","on_415":"ignore"}"#, "on_415: unknown variant"),
     ] {
         assert!(error(json).starts_with(beginning), "{}", error(json));
     }
-    for token in ["", "=", "a=b", "secret token", "secret\\n", "sécret"] {
-        let error = error(&format!(r#"{{"source":"/p","bearer_token":"{token}"}}"#));
-        assert!(error.starts_with("bearer_token: must be") && !error.contains("secret"), "{error}");
-    }
-    let long = error(&format!(r#"{{"source":"/p","bearer_token":"{}"}}"#, "x".repeat(4_097)));
-    assert!(long.starts_with("bearer_token: must be 1 to 4096"), "{long}");
 }
 
 #[test]

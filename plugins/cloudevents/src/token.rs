@@ -12,10 +12,7 @@ use crate::settings::{CloudEventsSettings, TokenAlgorithm};
 
 /// The token, if the settings ask for one.
 pub(crate) fn write(call: &Call<'_, CloudEventsSettings>) -> Result<Option<String>, PluginError> {
-    match call.settings.token_algorithm {
-        Some(algorithm) => signed(call, algorithm).map(Some),
-        None => Ok(call.settings.bearer_token.clone()),
-    }
+    call.settings.token_algorithm.map(|algorithm| signed(call, algorithm)).transpose()
 }
 
 /// During a rotation the newest key signs: a request has one token. Receivers find the key by its `kid`.
