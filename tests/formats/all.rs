@@ -7,18 +7,18 @@ use paynotify::plugin::{
 };
 
 /// A format and a merchant's ways with it.
-pub struct Format {
+pub(crate) struct Format {
     /// The plugin's name.
-    pub plugin: &'static str,
-    pub settings: &'static str,
-    pub keys: fn() -> Vec<Key>,
+    pub(crate) plugin: &'static str,
+    pub(crate) settings: &'static str,
+    pub(crate) keys: fn() -> Vec<Key>,
     /// The vendor's ladder, by its name in the plugin; `None` if the plugin brings none.
-    pub ladder: Option<&'static str>,
+    pub(crate) ladder: Option<&'static str>,
 }
 
-pub const URL: &str = "https://shop.example/notify";
+pub(crate) const URL: &str = "https://shop.example/notify";
 
-pub const ALL: &[Format] = &[
+pub(crate) const ALL: &[Format] = &[
     Format { plugin: "plain", settings: "{}", keys: Vec::new, ladder: Some("original") },
     Format { plugin: "alipay", settings: r#"{"app_id":"2021"}"#, keys: rsa, ladder: Some("alipay") },
     Format {
@@ -70,7 +70,7 @@ pub const ALL: &[Format] = &[
 ];
 
 /// The secret of every symmetric key here: as long as AES-256 wants it.
-pub const SECRET: &str = "0123456789abcdef0123456789ABCDEF";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789ABCDEF";
 
 fn hmac() -> Vec<Key> {
     vec![text("signing", KeyAlgorithm::HmacSha256)]
@@ -107,13 +107,13 @@ fn key_text(role: &str, algorithm: KeyAlgorithm, encoding: Option<Encoding>, sec
 }
 
 /// A file of this folder.
-pub fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name);
     std::fs::read_to_string(path).expect(name)
 }
 
 impl Format {
-    pub fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint {
             url: URL.to_owned(),
             origins: vec!["https://shop.example".parse().expect("an origin")],
@@ -122,13 +122,13 @@ impl Format {
         }
     }
 
-    pub async fn load(&self, host: &Host) -> Plugin {
+    pub(crate) async fn load(&self, host: &Host) -> Plugin {
         let file = xtask::guests::built(self.plugin).expect("`cargo xtask plugins` has been run");
         host.load(&file).await.expect("a plugin")
     }
 }
 
-pub fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host::new(Settings::default()).expect("plugins can be run")
 }
 

@@ -14,7 +14,7 @@ use super::all::{Format, SECRET, file};
 type Pairs = Vec<(String, String)>;
 
 /// Whether the request is signed as its format says; if not, what is wrong.
-pub fn verify(format: &Format, request: &Request) -> Result<(), String> {
+pub(crate) fn verify(format: &Format, request: &Request) -> Result<(), String> {
     match format.plugin {
         "plain" => Ok(()),
         "alipay" => alipay(pairs(&request.body), &["sign", "sign_type"]),
