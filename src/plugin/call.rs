@@ -303,3 +303,7 @@ impl Callee {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod memory_tests;

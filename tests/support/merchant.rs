@@ -285,8 +285,13 @@ impl Ledger {
                     told.wait_for(|told| *told).await.expect("the test goes on");
                     *then
                 }
-                other => {
-                    answer = other;
+                at_once @ (Answer::Confirm
+                | Answer::Refuse
+                | Answer::Status(_)
+                | Answer::Reply(..)
+                | Answer::Hang
+                | Answer::Reset) => {
+                    answer = at_once;
                     break;
                 }
             };

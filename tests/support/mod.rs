@@ -12,3 +12,4 @@ pub mod merchant;
 pub mod proxy;
 pub mod rabbit;
 pub mod raw_amqp;
+pub mod traces;

@@ -24,6 +24,8 @@ enum Task {
         #[arg(long, value_parser = PossibleValuesParser::new(guests::WAYS.iter().map(|way| way.name)))]
         way: Option<String>,
     },
+    /// Install the vendors' SDKs for Python that judge in the tests what is sent, if they are not there
+    Judges,
     /// Build everything, install what the tests need, and run all tests on real brokers
     Test {
         /// The RabbitMQ to run the tests on; `installed`, unless PAYNOTIFY_RABBITMQ says otherwise
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Plugins { way } => guests::build_all(way.as_deref()).map(|_| ExitCode::SUCCESS),
+        Task::Judges => xtask::judges::ensure_installed().map(|_| ExitCode::SUCCESS),
         Task::Test { rabbitmq, arguments } => xtask::test::run(&arguments, rabbitmq),
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
         Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),

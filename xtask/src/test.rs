@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{guests, workspace};
+use crate::{guests, judges, workspace};
 
 /// Builds, fetches what is missing, starts a broker for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -17,6 +17,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     let version = version.map_or_else(Version::chosen, Ok)?;
     guests::build_all(None)?;
     version.ensure_there()?;
+    judges::ensure_installed()?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
     say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));

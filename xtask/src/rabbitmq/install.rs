@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::packages::Root;
 use crate::process::{output, run, say};
 
 const PACKAGE: &str = "rabbitmq-server";
@@ -31,30 +31,15 @@ pub(super) fn ensure_installed() -> Result<()> {
 }
 
 fn install() -> Result<()> {
-    let is_root = output(Command::new("id").arg("-u"))?.trim() == "0";
-    let as_root = |program: &str| {
-        if is_root {
-            return Command::new(program);
-        }
-        let mut command = Command::new("sudo");
-        command.args(["--non-interactive", program]);
-        command
-    };
-    let apt_get = |arguments: &[&str]| {
-        let mut command = as_root("env");
-        // Another apt that happens to run is waited for.
-        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]);
-        command.args(["-o", "Dpkg::Use-Pty=0"]).args(arguments);
-        command
-    };
-    output(&mut apt_get(&["update"])).context("apt-get update")?;
-    let policy = Policy::forbid_services(&as_root)?;
-    let installed = output(&mut apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE]));
-    policy.remove(&as_root)?;
+    let root = Root::of_machine()?;
+    output(&mut root.apt_get(&["update"])).context("apt-get update")?;
+    let policy = Policy::forbid_services(&root)?;
+    let installed = output(&mut root.apt_get(&["install", "--yes", "--no-install-recommends", PACKAGE]));
+    policy.remove(&root)?;
     installed.context("apt-get install")?;
     // The folder is there where systemd runs.
     if Path::new("/run/systemd/system").is_dir() {
-        run(as_root("systemctl").args(["disable", "--quiet", "--now", PACKAGE]))?;
+        run(root.command("systemctl").args(["disable", "--quiet", "--now", PACKAGE]))?;
     }
     Ok(())
 }
@@ -76,7 +61,7 @@ impl Policy {
         fs::read_to_string(POLICY).is_ok_and(|text| text == POLICY_TEXT)
     }
 
-    fn forbid_services(as_root: &impl Fn(&str) -> Command) -> Result<Self> {
+    fn forbid_services(root: &Root) -> Result<Self> {
         match fs::read_to_string(POLICY) {
             Ok(text) if text == POLICY_TEXT => return Ok(Self::Ours),
             Ok(_) => return Ok(Self::Theirs),
@@ -86,14 +71,14 @@ impl Policy {
         fs::write(&draft, POLICY_TEXT)
             .and_then(|()| fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)))
             .with_context(|| format!("{} cannot be written", draft.display()))?;
-        let placed = run(as_root("cp").arg("--preserve=mode").arg(&draft).arg(POLICY));
+        let placed = run(root.command("cp").arg("--preserve=mode").arg(&draft).arg(POLICY));
         fs::remove_file(&draft).with_context(|| format!("{} cannot be removed", draft.display()))?;
         placed.map(|()| Self::Ours)
     }
 
-    fn remove(&self, as_root: &impl Fn(&str) -> Command) -> Result<()> {
+    fn remove(&self, root: &Root) -> Result<()> {
         match self {
-            Self::Ours => run(as_root("rm").arg(POLICY)),
+            Self::Ours => run(root.command("rm").arg(POLICY)),
             Self::Theirs => Ok(()),
         }
     }
