@@ -151,3 +151,24 @@ async fn every_plugin_is_here_and_says_what_it_is() {
         assert!(plugin == "sdk" || ALL.iter().any(|format| format.plugin == plugin), "{plugin}");
     }
 }
+
+/// The README's table has a line for each, with every setting, role and ladder.
+#[tokio::test]
+async fn the_readme_tells_of_each() {
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("there");
+    let host = host();
+    for format in ALL {
+        let line = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", format.plugin)));
+        let line = line.unwrap_or_else(|| panic!("{}: has no line", format.plugin));
+        let plugin = format.load(&host).await;
+        let description = plugin.description();
+        let schema: serde_json::Value = serde_json::from_str(&description.settings_schema).expect("JSON");
+        let settings = schema["properties"].as_object().expect("properties").keys().map(String::as_str);
+        let roles = description.keys.iter().map(|key| key.role.as_str());
+        let ladders = description.ladders.iter().map(|ladder| ladder.name.as_str());
+        for word in settings.chain(roles).chain(ladders) {
+            assert!(line.contains(&format!("`{word}`")), "{}: `{word}` is missing", format.plugin);
+        }
+    }
+}

@@ -35,6 +35,8 @@ pub(in crate::broker::amqp) struct Facts {
 pub(in crate::broker::amqp) enum Unknown {
     /// No management API is configured.
     NoManagement,
+    /// A queue of that name does not answer, while RabbitMQ does.
+    Silent(String),
     /// It is configured and did not answer: what was asked, and what came of it.
     Unanswered {
         /// Such as `/api/nodes`.

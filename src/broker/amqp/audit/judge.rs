@@ -151,6 +151,13 @@ fn unknown(facts: &Facts, findings: &mut Vec<Finding>) {
                  what RabbitMQ's behaviour tells",
                 "rabbitmq-plugins enable rabbitmq_management, and set `broker.amqp.management_url`",
             ),
+            Unknown::Silent(queue) => weakens(
+                Check::Unaudited,
+                queue,
+                "does not answer, while other queues do: what lies in it is not delivered",
+                "restart the node that leads it (rabbitmq-queues quorum_status); if nothing is in it, delete it, and a \
+                 running gateway declares it again",
+            ),
             // Who may only look on may not see them.
             Unknown::Unanswered { what, why } if what == FEATURE_FLAGS => note(
                 Check::Unaudited,

@@ -250,6 +250,8 @@ fn members_and_alarms() {
 fn what_could_not_be_asked_is_said_and_behaviour_counts() {
     let api = "the management API";
     check(Note, Check::Unaudited, api, |facts| facts.unknown.push(Unknown::NoManagement));
+    let silent = "p.rung.audit";
+    check(Weakens, Check::Unaudited, silent, |facts| facts.unknown.push(Unknown::Silent(silent.to_owned())));
     check(Weakens, Check::Unaudited, api, |facts| {
         facts.unknown.push(Unknown::Unanswered { what: "nodes".to_owned(), why: "401".to_owned() });
     });

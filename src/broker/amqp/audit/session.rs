@@ -5,9 +5,12 @@
 //! declared to hold one message and to refuse more must refuse (a policy's `drop-head` would show), and must still have
 //! its message at the next audit (a policy's `message-ttl` or `expires` would show).
 
+use std::time::Duration;
+
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
+use tokio::time::timeout;
 
 use super::facts::{Expected, Facts, Marker, Queue, Unknown};
 use super::greeting;
@@ -15,6 +18,9 @@ use super::management::Management;
 use crate::broker::amqp::message::PROBE;
 use crate::broker::amqp::topology::{self, text};
 
+/// How long one queue is waited for. RabbitMQ 3.10 that is killed right after a queue was declared can come back with one
+/// that never answers; that must not keep the others from being audited, or the first delivery from being made.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// A queue of one message refuses at the latest after so many: quorum queues let a few more in.
 const TRIES: usize = 8;
 
@@ -41,8 +47,16 @@ impl<'a> Session<'a> {
     ) -> lapin::Result<Facts> {
         let mut facts = Facts::default();
         for queue in &expected.queues {
-            if let Some(ready) = self.ready(&queue.name).await? {
-                facts.queues.insert(queue.name.clone(), Queue { ready, details: None });
+            match timeout(SILENT_AFTER, self.ready(&queue.name)).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(ready))) => {
+                    facts.queues.insert(queue.name.clone(), Queue { ready, details: None });
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    facts.queues.insert(queue.name.clone(), Queue { ready: 0, details: None });
+                    self.give_up(&queue.name, &mut facts).await?;
+                }
             }
         }
         match management {
@@ -60,7 +74,18 @@ impl<'a> Session<'a> {
         facts: &mut Facts,
     ) -> lapin::Result<()> {
         facts.version = greeting::version(uri).await;
-        facts.marker = Some(self.mark(&expected.prefix).await?);
+        let queue = format!("{}.rung.audit", expected.prefix);
+        match timeout(SILENT_AFTER, self.mark(&queue)).await {
+            Ok(marker) => facts.marker = Some(marker?),
+            Err(_) => self.give_up(&queue, facts).await?,
+        }
+        Ok(())
+    }
+
+    /// Notes that a queue is silent. Its channel waits for it, and answers nothing else any more.
+    async fn give_up(&mut self, queue: &str, facts: &mut Facts) -> lapin::Result<()> {
+        facts.unknown.push(Unknown::Silent(queue.to_owned()));
+        self.channel = self.connection.create_channel().await?;
         Ok(())
     }
 
@@ -81,8 +106,8 @@ impl<'a> Session<'a> {
     }
 
     /// The queue's name looks like a rung's, so that what is laid over rungs is laid over it.
-    async fn mark(&mut self, prefix: &str) -> lapin::Result<Marker> {
-        let queue = ShortString::from(format!("{prefix}.rung.audit"));
+    async fn mark(&mut self, queue: &str) -> lapin::Result<Marker> {
+        let queue = ShortString::from(queue);
         let channel = self.connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let arguments = vec![
