@@ -8,6 +8,7 @@
 
 mod all;
 mod authorization;
+mod compensation;
 mod hostile;
 mod replies;
 #[path = "../support/mod.rs"]

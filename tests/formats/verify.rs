@@ -18,11 +18,7 @@ pub(crate) fn verify(format: &Format, request: &Request) -> Result<(), String> {
     match format.plugin {
         "plain" => Ok(()),
         "alipay" => alipay(pairs(&request.body), &["sign", "sign_type"]),
-        "alipay-query" => {
-            let mut all = pairs(request.uri.query().unwrap_or_default().as_bytes());
-            all.extend(pairs(&request.body));
-            alipay(all, &["sign"])
-        }
+        "alipay-query" => alipay_query(request.uri.query().unwrap_or_default().as_bytes(), &request.body),
         "epay" => epay(pairs(request.uri.query().unwrap_or_default().as_bytes())),
         "wechat-v2" => wechat_v2(&request.body),
         "wechat-v3" => wechat_v3(request),
@@ -93,6 +89,13 @@ fn value(pairs: &Pairs, name: &str) -> Result<String, String> {
 fn alipay(pairs: Pairs, without: &[&str]) -> Result<(), String> {
     let signed = value(&pairs, "sign")?;
     rsa(&canonical(pairs, without)?, &signed)
+}
+
+/// Requests to Alipay are signed with `sign_type`, notifications of its without.
+pub(crate) fn alipay_query(query: &[u8], body: &[u8]) -> Result<(), String> {
+    let mut all = pairs(query);
+    all.extend(pairs(body));
+    alipay(all, &["sign"])
 }
 
 fn epay(pairs: Pairs) -> Result<(), String> {
