@@ -1,0 +1,361 @@
+//! Several messages of one notification, gateways that crash, and an operator: held against a model.
+
+use super::*;
+use crate::domain::{Happened, Ladder, NextStep, Policy, TransportFailure, Verdict, next_step};
+use proptest::prelude::*;
+
+const LAG: Duration = Duration::from_secs(30);
+
+/// A message, in a queue or out at a gateway.
+struct Message {
+    progress: Progress,
+    redelivered: bool,
+    /// At which gateway it is out, and how far that has come with it.
+    out: Option<(usize, Stage)>,
+}
+
+/// The moments between which a crash can come.
+enum Stage {
+    Taken,
+    Sent(Happened),
+    /// What is to be done is decided and recorded.
+    Decided(Todo),
+    /// The successor or the event is confirmed; the acknowledgement is missing.
+    Published,
+}
+
+enum Todo {
+    Park(Progress),
+    Tell,
+    Forget,
+}
+
+/// One notification, all its messages, the journal's word on it, the gateways, and a merchant that refuses so often.
+struct World {
+    now: Moment,
+    messages: Vec<Message>,
+    latest: Option<Progress>,
+    ended: Option<Outcome>,
+    begun: Option<Beginning>,
+    /// How often each gateway has been started anew: one that comes up again is another one.
+    lives: [u64; 3],
+    refusals: usize,
+    sent: Vec<(u32, u32)>,
+    events: usize,
+    /// The most messages there were at a time.
+    most: usize,
+    /// Messages that were out at a crash.
+    cut_off: usize,
+    /// No time passes while an attempt is under way.
+    prompt: bool,
+}
+
+impl World {
+    fn new(refusals: usize) -> Self {
+        let now = Moment::from_unix_milliseconds(1_000_000);
+        let (messages, sent) = (Vec::new(), Vec::new());
+        let mut world = Self {
+            now,
+            messages,
+            latest: None,
+            ended: None,
+            begun: None,
+            lives: [0; 3],
+            refusals,
+            sent,
+            events: 0,
+            most: 1,
+            cut_off: 0,
+            prompt: false,
+        };
+        world.publish();
+        world
+    }
+
+    fn publish(&mut self) {
+        let attempt = crate::domain::AttemptNumber::FIRST;
+        let progress = Progress { attempt, due: self.now, first_seen: self.now, held: None };
+        self.messages.push(Message { progress, redelivered: false, out: None });
+    }
+
+    fn known(&self) -> Known {
+        match (&self.ended, self.latest) {
+            (Some(outcome), _) => Known::Standing(Standing::Ended(Ending {
+                outcome: outcome.clone(),
+                attempts: 0,
+                first_seen: self.now,
+                at: self.now,
+                recorded: Recorded::after_commit(),
+            })),
+            (None, Some(latest)) => Known::Standing(Standing::Waiting(latest)),
+            (None, None) => Known::Nothing,
+        }
+    }
+
+    fn take_up(&self, progress: Progress, redelivered: bool, gateway: usize) -> TakeUp {
+        let gateway = self.lives[gateway] * 10 + gateway as u64;
+        let taken = Taken { progress, redelivered, gateway, at: self.now, lag: LAG };
+        take_up(&taken, self.known(), self.begun)
+    }
+
+    fn todo(behind: Behind) -> Todo {
+        match behind {
+            Behind::Follow(progress) => Todo::Park(progress),
+            Behind::Finish(_) => Todo::Tell,
+            Behind::Forget(_) => Todo::Forget,
+            Behind::Refuse => panic!("it is the same text"),
+        }
+    }
+
+    fn crash(&mut self, gateway: usize) {
+        self.lives[gateway] += 1;
+        for message in &mut self.messages {
+            if message.out.take_if(|(holder, _)| *holder == gateway).is_some() {
+                message.redelivered = true;
+                self.cut_off += 1;
+            }
+        }
+    }
+
+    /// Hands the message out, or takes it one stage further; its turn comes when no other one of the same gateway
+    /// is beyond the first stage.
+    fn step(&mut self, index: usize, gateway: usize) {
+        let Some(message) = self.messages.get_mut(index) else { return };
+        let (progress, redelivered) = (message.progress, message.redelivered);
+        let Some((holder, stage)) = message.out.take() else {
+            if progress.due <= self.now {
+                message.out = Some((gateway, Stage::Taken));
+            }
+            return;
+        };
+        let has_turn = |other: &Message| !matches!(&other.out, Some((at, stage)) if *at == holder && !matches!(stage, Stage::Taken));
+        let next = match stage {
+            Stage::Taken if !self.messages.iter().all(has_turn) => Stage::Taken,
+            Stage::Taken => match self.take_up(progress, redelivered, holder) {
+                TakeUp::Behind(behind) => Stage::Decided(Self::todo(behind)),
+                TakeUp::Interrupted => Stage::Sent(Happened::NoReply(TransportFailure::Interrupted)),
+                TakeUp::Attempt(beginning) => Stage::Sent(self.attempt(beginning)),
+            },
+            Stage::Sent(happened) => Stage::Decided(self.record(&progress, redelivered, happened)),
+            Stage::Decided(todo) => {
+                match todo {
+                    Todo::Park(progress) => {
+                        self.messages.push(Message { progress, redelivered: false, out: None });
+                    }
+                    Todo::Tell => self.events += 1,
+                    Todo::Forget => {}
+                }
+                Stage::Published
+            }
+            Stage::Published => {
+                self.messages.remove(index);
+                return;
+            }
+        };
+        self.messages[index].out = Some((holder, next));
+    }
+
+    fn attempt(&mut self, beginning: Beginning) -> Happened {
+        self.begun = Some(beginning);
+        self.sent.push(beginning.place);
+        let refused = self.sent.len() <= self.refusals;
+        let retry = Verdict::Retry { after: None, reason: "no".to_owned() };
+        Happened::Replied(if refused { retry } else { Verdict::Confirmed { detail: None } })
+    }
+
+    fn record(&mut self, progress: &Progress, redelivered: bool, happened: Happened) -> Todo {
+        let ladder = Ladder::default();
+        match next_step(*progress, &ladder, &Policy::default(), happened, self.now, 0) {
+            NextStep::Finish(outcome) if self.ended.is_none() => {
+                self.ended = Some(outcome);
+                Todo::Tell
+            }
+            NextStep::Retry(next) | NextStep::Hold(next, _)
+                if self.ended.is_none() && self.latest.is_none_or(|latest| latest.place() < next.place()) =>
+            {
+                self.latest = Some(next);
+                Todo::Park(next)
+            }
+            NextStep::Finish(_) | NextStep::Retry(_) | NextStep::Hold(..) => {
+                let Known::Standing(standing) = self.known() else { panic!("it has come somewhere") };
+                Self::todo(behind(progress, redelivered, standing, LAG).expect("it is behind"))
+            }
+        }
+    }
+
+    fn attempting(&self) -> bool {
+        self.messages.iter().any(|message| matches!(message.out, Some((_, Stage::Sent(_)))))
+    }
+
+    /// Without further crashes everything comes to its end.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            if self.messages.is_empty() {
+                return;
+            }
+            for index in (0..self.messages.len()).rev() {
+                self.step(index, 0);
+            }
+            if self.messages.iter().all(|message| message.out.is_none()) {
+                let due = self.messages.iter().map(|message| message.progress.due).min();
+                self.now = due.map_or(self.now, |due| due.max(self.now));
+            }
+        }
+        panic!("it never ends");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Step {
+        message: usize,
+        gateway: usize,
+    },
+    Crash {
+        gateway: usize,
+    },
+    Publish,
+    Pass(u64),
+    /// An operator deletes a queue.
+    Delete {
+        message: usize,
+    },
+}
+
+fn any_event(gateways: usize) -> impl Strategy<Value = Event> {
+    prop_oneof![
+        20 => (0..6usize, 0..gateways).prop_map(|(message, gateway)| Event::Step { message, gateway }),
+        2 => (0..gateways).prop_map(|gateway| Event::Crash { gateway }),
+        1 => Just(Event::Publish),
+        4 => (0..200_000u64).prop_map(Event::Pass),
+        1 => (0..6usize).prop_map(|message| Event::Delete { message }),
+    ]
+}
+
+fn run(world: &mut World, events: Vec<Event>, may_crash: bool, may_delete: bool) {
+    for event in events {
+        match event {
+            Event::Step { message, gateway } => world.step(message, gateway),
+            Event::Crash { gateway } if may_crash => world.crash(gateway),
+            Event::Publish => world.publish(),
+            Event::Pass(_) if world.prompt && world.attempting() => {}
+            Event::Pass(milliseconds) => world.now = world.now.after(Duration::from_millis(milliseconds)),
+            Event::Delete { message } if may_delete && world.ended.is_none() => {
+                // One that is out is not in the queue, and one that waits elsewhere is what saves the notification.
+                let waits = |message: &Message| message.out.is_none();
+                let others = world.messages.iter().filter(|message| waits(message)).count();
+                if others > 1 && world.messages.get(message).is_some_and(waits) {
+                    world.messages.remove(message);
+                }
+            }
+            Event::Crash { .. } | Event::Delete { .. } => {}
+        }
+        assert!(!world.messages.is_empty() || world.events > 0, "lost");
+        let replaced = |message: &&Message| matches!(message.out, Some((_, Stage::Published)));
+        world.most = world.most.max(world.messages.len() - world.messages.iter().filter(replaced).count());
+    }
+    world.settle();
+    assert!(world.ended.is_some() && world.events > 0, "it ended and was told");
+}
+
+#[test]
+fn one_that_was_cut_off_goes_on_in_time_and_a_further_one_waits_behind() {
+    let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
+    let attempt = crate::domain::AttemptNumber::FIRST;
+    let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+    let latest = Progress { attempt: attempt.next(), due: at(4_000), ..first };
+    let followed = |redelivered| {
+        let step = behind(&first, redelivered, Standing::Waiting(latest), LAG);
+        let Some(Behind::Follow(progress)) = step else { panic!("{step:?}") };
+        progress
+    };
+    assert_eq!(followed(true), latest);
+    assert_eq!(followed(false), Progress { due: at(34_000), ..latest });
+}
+
+#[test]
+fn what_an_earlier_beginning_means() {
+    let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
+    let attempt = crate::domain::AttemptNumber::FIRST;
+    let progress = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+    let taken = Taken { progress, redelivered: false, gateway: 1, at: at(5_000), lag: LAG };
+    let again = Taken { redelivered: true, ..taken };
+    let begun =
+        |gateway, milliseconds, again| Beginning { place: (1, 0), gateway, at: at(milliseconds), again };
+    let said = |taken: &Taken, begun| match take_up(taken, Known::Nothing, begun) {
+        TakeUp::Attempt(beginning) if beginning.again => "again".to_owned(),
+        TakeUp::Attempt(_) => "attempt".to_owned(),
+        TakeUp::Interrupted => "interrupted".to_owned(),
+        TakeUp::Behind(Behind::Follow(next)) => format!("wait until {}", next.due.unix_milliseconds()),
+        TakeUp::Behind(other) => panic!("{other:?}"),
+    };
+    assert_eq!(said(&taken, None), "attempt");
+    assert_eq!(said(&again, None), "attempt", "it was handed out and never begun");
+    assert_eq!(said(&taken, Some(Beginning { place: (1, 1), ..begun(2, 4_900, true) })), "attempt");
+    assert_eq!(said(&taken, Some(begun(2, 4_000, false))), "wait until 34000");
+    assert_eq!(said(&Taken { at: at(34_000), ..taken }, Some(begun(2, 4_000, false))), "again");
+    assert_eq!(said(&taken, Some(begun(1, 5_000, false))), "attempt", "it asks once more");
+    assert_eq!(said(&taken, Some(begun(1, 5_000, true))), "again", "it asks once more");
+    assert_eq!(said(&taken, Some(begun(1, 4_000, false))), "again");
+    assert_eq!(said(&again, Some(begun(2, 4_000, false))), "again");
+    assert_eq!(said(&again, Some(begun(2, 4_000, true))), "interrupted");
+    let refused = take_up(&taken, Known::AnotherText, None);
+    assert!(matches!(refused, TakeUp::Behind(Behind::Refuse)), "{refused:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// However often it is published, one gateway that does not crash makes each attempt once and tells the end once.
+    #[test]
+    fn without_a_crash_there_is_one_attempt_for_each_rung_and_one_event(
+        refusals in 0..9usize,
+        events in proptest::collection::vec(any_event(1), 0..200),
+    ) {
+        let mut world = World::new(refusals);
+        run(&mut world, events, false, true);
+        prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
+        prop_assert_eq!(world.events, 1);
+    }
+
+    /// Crashes lose nothing; each message that one cuts off costs one more request and one more event at most; and
+    /// no attempt of a notification with a single message is sent a third time.
+    #[test]
+    fn crashes_double_at_most_what_they_cut_off(
+        refusals in 0..9usize,
+        events in proptest::collection::vec(any_event(1), 0..300),
+    ) {
+        let mut world = World::new(refusals);
+        run(&mut world, events, true, true);
+        prop_assert!(world.events <= 1 + world.cut_off);
+        let mut places = world.sent.clone();
+        places.sort_unstable();
+        places.dedup();
+        prop_assert!(world.sent.len() <= places.len() + world.cut_off);
+        for place in places {
+            let times = world.sent.iter().filter(|sent| **sent == place).count();
+            prop_assert!(times <= 2 || world.most > 1, "{place:?} was sent {times} times");
+        }
+    }
+
+    /// Gateways that share their queues and their journal lose nothing either.
+    #[test]
+    fn several_gateways_lose_nothing(
+        refusals in 0..9usize,
+        events in proptest::collection::vec(any_event(3), 0..300),
+    ) {
+        run(&mut World::new(refusals), events, true, true);
+    }
+
+    /// As long as none of them crashes, and none takes longer than the lag, they make each attempt once.
+    #[test]
+    fn several_gateways_make_each_attempt_once(
+        refusals in 0..9usize,
+        events in proptest::collection::vec(any_event(3), 0..300),
+    ) {
+        let mut world = World { prompt: true, ..World::new(refusals) };
+        run(&mut world, events, false, true);
+        prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
+        prop_assert_eq!(world.events, 1);
+    }
+}
