@@ -308,7 +308,8 @@ async fn of_many_gateways_at_once_one_makes_the_attempt() {
     });
     let answers = join_all(asked).await;
     for number in 0..100 {
-        let attempts = (0..3).filter(|gateway| answers[gateway * 100 + number] == "attempt").count();
+        let attempts =
+            (0..3).filter(|gateway| answers[gateway * 100 + number].starts_with("attempt")).count();
         assert_eq!(attempts, 1, "n{number}");
     }
 }
