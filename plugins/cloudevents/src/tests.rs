@@ -272,7 +272,7 @@ fn consent_confirms_no_delivery() {
 #[test]
 fn every_reply_of_the_table_is_judged_so() {
     for settings in [BINARY, STRUCTURED, SIGNED, ASKING] {
-        assert_judged::<CloudEvents>(settings, include_str!("../judge.json"));
+        assert_judged::<CloudEvents>(settings, include_str!("../../../tests/formats/judge.json"));
     }
 }
 

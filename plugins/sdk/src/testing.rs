@@ -213,23 +213,29 @@ pub fn assert_schema_agrees<S: Settings>(example: &str) {
     assert!(taken(&with_another).is_err(), "the struct takes an unknown setting");
 }
 
-/// Has a format judge replies out of a table: the JSON text of an array of objects with `status`, `body`, perhaps `headers`,
-/// and `verdict`, one of `confirmed`, `retry`, `retry_after` and `stop`. A wait that the reply's `Retry-After` asks for is
+/// Has a format judge its replies out of a table, such as the project's `tests/formats/judge.json`: JSON text with `cases`, an
+/// array of objects with `format`, `status`, `body`, perhaps `headers`, and `verdict`, one of `confirmed`, `retry`, `retry_after` and `stop`. A wait that the reply's `Retry-After` asks for is
 /// added by the gateway, so that a format's part in `retry_after` is a retry that names no wait of its own.
 ///
 /// # Panics
 ///
-/// When a verdict is another than the table's, or the table cannot be read or is empty.
+/// When a verdict is another than the table's, or the table cannot be read or has none of the format's.
 pub fn assert_judged<P: Plugin>(settings_json: &str, cases: &str) {
     #[derive(Debug, Deserialize)]
     struct Case {
+        format: String,
         status: u16,
         body: String,
         #[serde(default)]
         headers: BTreeMap<String, String>,
         verdict: String,
     }
-    let cases: Vec<Case> = serde_json::from_str(cases).expect("a table of replies");
+    #[derive(Deserialize)]
+    struct Table {
+        cases: Vec<Case>,
+    }
+    let Table { mut cases } = serde_json::from_str(cases).expect("a table of replies");
+    cases.retain(|case| case.format == P::describe().name);
     assert!(!cases.is_empty());
     let endpoint = endpoint("https://shop.test/notify", settings_json, &[]);
     for case in cases {

@@ -205,8 +205,9 @@ fn the_newest_key_signs() {
 /// pay.weixin.qq.com/wiki/doc/api/H5.php?chapter=4_3: the signature rules' own example.
 #[test]
 fn the_vendors_example_is_reproduced() {
-    let vectors: Vec<Value> = serde_json::from_str(include_str!("../vectors.json")).expect("vectors");
-    let [vector] = vectors.as_slice() else { panic!("one vector") };
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("../../../tests/formats/vectors.json")).expect("vectors");
+    let vector = vectors.iter().find(|vector| vector["id"] == "wechat-v2-official").expect("the vector");
     let params = vector["params"].as_object().expect("params");
     let fields = params
         .iter()
@@ -266,7 +267,7 @@ fn what_cannot_be_told_is_named() {
 
 #[test]
 fn every_reply_of_the_table_is_judged_so() {
-    assert_judged::<WechatV2>(MD5, include_str!("../judge.json"));
+    assert_judged::<WechatV2>(MD5, include_str!("../../../tests/formats/judge.json"));
 }
 
 #[test]

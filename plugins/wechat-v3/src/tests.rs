@@ -199,7 +199,8 @@ fn the_newest_key_of_each_role_is_used() {
 }
 
 fn vector(id: &str) -> Value {
-    let vectors: Vec<Value> = serde_json::from_str(include_str!("../vectors.json")).expect("vectors");
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("../../../tests/formats/vectors.json")).expect("vectors");
     vectors.into_iter().find(|vector| vector["id"] == id).expect("the vector")
 }
 
@@ -225,6 +226,14 @@ fn vector_of_16_byte_nonce() -> String {
     vector("wechat-v3-gcm-b(16-byte iv)")["nonce"].as_str().expect("a text").to_owned()
 }
 
+/// The modulus of the key in `tests/formats/wechat_go_platform_certificate.pem`; its exponent is 65537.
+const MODULUS: &str = "D9509377DD5F9D49FBDD7CBD0CBBEDFD5EB64D5C514C412CB5575E45A67707795E3B4A65744F34EA65CEE11C1D1D76A0\
+    1D0E2F19E64DD32AA6FBEAC3B062BE537007EE47A3C83DA95EC84D3FD0AAE58C1BA6D88B1AD8DCAAEC381CDC494143A6\
+    0DE25FDAF83A6F29ACF51522A62AB84B36C92AA245954A5BB883C3A52A56CF5D0F626C8235E0C65142BAE44E61D81F37\
+    E2EC65D7334B6100AB91D0736FCA14C7061E3F96B60CDC668CBE65B0930BEC31ABE739EC7AF9E8A864704E6F5FC4219F\
+    CBCC2EB3B8702B3E9C96DDD686699D6BB50075BD5CD3C8444055516C5D78011EF7C5B9DDF0DD286C25893C26F3302B64\
+    69279FE05744120117262C34540253F3";
+
 /// The official Go SDK's test of a whole notification: the signature is over exactly the text that is signed here.
 #[test]
 fn the_official_notification_verifies_over_the_same_text() {
@@ -232,12 +241,11 @@ fn the_official_notification_verifies_over_the_same_text() {
     let text = |name: &str| vector["headers"][name].as_str().expect("a text");
     let timestamp = text("Wechatpay-Timestamp").parse().expect("a number");
     let body = vector["body"].as_str().expect("a text");
-    let modulus = vector["modulus_hex"].as_str().expect("a text");
     let signature = decoded(text("Wechatpay-Signature"));
     let signed = request::signed_text(timestamp, text("Wechatpay-Nonce"), body);
-    assert!(verifies(modulus, &signature, &signed));
-    assert!(!verifies(modulus, &signature, &signed.replace("payscore", "payscorf")));
-    assert!(!verifies(modulus, &signature, signed.trim_end()));
+    assert!(verifies(MODULUS, &signature, &signed));
+    assert!(!verifies(MODULUS, &signature, &signed.replace("payscore", "payscorf")));
+    assert!(!verifies(MODULUS, &signature, signed.trim_end()));
     // The envelope has the members of ours, in the same order.
     let ours = format::<WechatV3>(&paid(), &shop(SETTINGS), &attempt(), &FakeCrypto).expect("formats");
     let ours = String::from_utf8(ours.body).expect("UTF-8");
@@ -333,8 +341,8 @@ fn a_key_whose_id_is_no_header_is_refused() {
 
 #[test]
 fn every_reply_of_the_table_is_judged_so() {
-    assert_judged::<WechatV3>(SETTINGS, include_str!("../judge.json"));
-    assert_judged::<WechatV3>(HEEDING, include_str!("../judge.json"));
+    assert_judged::<WechatV3>(SETTINGS, include_str!("../../../tests/formats/judge.json"));
+    assert_judged::<WechatV3>(HEEDING, include_str!("../../../tests/formats/judge.json"));
 }
 
 #[test]

@@ -35,16 +35,18 @@ pub(super) async fn take(
 ) -> Result<Vec<Missing>, sqlx::Error> {
     let heard_before = before(search.now, search.missing_after);
     let take = match sought {
-        Sought::UnderWay => TAKE_UNDER_WAY,
-        Sought::Untold => TAKE_UNTOLD,
+        Sought::UnderWay => query(TAKE_UNDER_WAY),
+        Sought::Untold => query(TAKE_UNTOLD),
     };
-    let rows = query(take)
+    let take = take
         .bind(search.now.unix_milliseconds())
         .bind(heard_before.unix_milliseconds())
-        .bind(heard_before.to_string())
-        .bind(i64::try_from(search.most).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await?;
+        .bind(i64::try_from(search.most).unwrap_or(i64::MAX));
+    let take = match sought {
+        Sought::UnderWay => take.bind(heard_before.to_string()),
+        Sought::Untold => take,
+    };
+    let rows = take.fetch_all(connection).await?;
     let missing = rows.iter().map(|row| {
         Ok(Missing {
             id: row.try_get("id")?,
@@ -61,13 +63,13 @@ pub(super) async fn take(
 const TAKE_UNDER_WAY: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
     SELECT id FROM notification
     WHERE phase IN ('accepted', 'waiting', 'held') AND updated_at < ?2
-    AND coalesce(state ->> 'due', '') < ?3 AND coalesce(begun_at, 0) < ?2
+    AND coalesce(state ->> 'due', '') < ?4 AND coalesce(begun_at, 0) < ?2
     AND (phase != 'accepted' OR coalesce(unixepoch(CAST(raw AS TEXT) ->> 'not_before') * 1000, 0) < ?2)
-    LIMIT ?4
+    LIMIT ?3
 ) RETURNING id, raw, first_seen, state";
 
 const TAKE_UNTOLD: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
-    SELECT id FROM notification WHERE phase = 'ended' AND told IS NULL AND updated_at < ?2 AND ?3 != '' LIMIT ?4
+    SELECT id FROM notification WHERE phase = 'ended' AND told IS NULL AND updated_at < ?2 LIMIT ?3
 ) RETURNING id, raw, first_seen, state";
 
 fn before(now: Moment, span: Duration) -> Moment {
