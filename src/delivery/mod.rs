@@ -35,6 +35,9 @@ const ANOTHER_TEXT: &str = "another notification has this id: it is known with o
 /// A message that comes back so little before it is due is kept, not parked once more.
 const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
 
+/// How long after it was found that another gateway may be at an attempt that is looked into again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Takes deliveries and carries each through, until the broker stops handing them out.
 pub struct Deliverer {
     broker: Arc<dyn Broker>,
@@ -43,8 +46,6 @@ pub struct Deliverer {
     ladder: Ladder,
     policy: Policy,
     under_way: UnderWay,
-    /// What other gateways know this process by.
-    gateway: u64,
     punctuality: Punctuality,
 }
 
@@ -59,8 +60,7 @@ impl Deliverer {
         policy: Policy,
     ) -> Self {
         let punctuality = Punctuality::new(policy.missing_after);
-        let (under_way, gateway) = (UnderWay::default(), rand::random());
-        Self { broker, journal, merchants, ladder, policy, under_way, gateway, punctuality }
+        Self { broker, journal, merchants, ladder, policy, under_way: UnderWay::default(), punctuality }
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -113,21 +113,11 @@ impl Deliverer {
         }
         tokio::time::sleep(early).await;
         let _turn = self.under_way.wait_for_turn(envelope.notification.id()).await;
-        let message = Taken {
-            progress: envelope.progress,
-            redelivered,
-            gateway: self.gateway,
-            at: clock::now(),
-            lag: self.policy.further_message_lag,
-        };
-        let late = message.at.since(envelope.progress.due);
+        let late = clock::now().since(envelope.progress.due);
         self.punctuality.note(late);
         let in_hand = InHand { envelope, redelivered, receipt, drained, late };
-        let step = in_hand
-            .insist("looked up", || self.journal.take_up(&in_hand.envelope.notification, message))
-            .await;
-        match step {
-            None => in_hand.receipt.hand_back().await,
+        match self.take_up(&in_hand).await {
+            None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
                 let attempted = self.attempt(&in_hand.envelope).await;
                 self.conclude(in_hand, attempted).await;
@@ -137,6 +127,25 @@ impl Deliverer {
                 self.conclude(in_hand, Attempted { happened, record: None }).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
+        }
+    }
+
+    /// Asks the journal what to do with the message, for as long as a gateway that lives may be at its attempt. Nothing
+    /// to do, or still to wait, when the gateway stops meanwhile.
+    async fn take_up(&self, in_hand: &InHand) -> Option<TakeUp> {
+        loop {
+            let message = Taken {
+                progress: in_hand.envelope.progress,
+                redelivered: in_hand.redelivered,
+                gateway: self.journal.gateway(),
+                at: clock::now(),
+                lag: self.policy.further_message_lag,
+            };
+            let notification = &in_hand.envelope.notification;
+            match in_hand.insist("looked up", || self.journal.take_up(notification, message)).await? {
+                TakeUp::Wait if in_hand.may_wait(LOOK_AGAIN).await => {}
+                step => return Some(step),
+            }
         }
     }
 
@@ -250,7 +259,6 @@ impl InHand {
     {
         const LONGEST_WAIT: Duration = Duration::from_secs(5);
         let mut wait = Duration::from_millis(50);
-        let mut drained = self.drained.clone();
         loop {
             match ask().await {
                 Ok(answer) => return Some(answer),
@@ -259,10 +267,19 @@ impl InHand {
                     tracing::error!(%notification, %error, retry_in = ?wait, "not {done}");
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
-                _ = drained.wait_for(|draining| *draining) => return None,
+            if !self.may_wait(wait).await {
+                return None;
             }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Waits for so long; false as soon as the gateway stops.
+    async fn may_wait(&self, wait: Duration) -> bool {
+        let mut drained = self.drained.clone();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            _ = drained.wait_for(|draining| *draining) => false,
         }
     }
 }

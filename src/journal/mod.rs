@@ -38,6 +38,9 @@ pub trait Journal: Send + Sync {
     /// It was not noted; the notification may be published once more when its sender asks again.
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
 
+    /// What other gateways know this process by: a number that each draws for itself.
+    fn gateway(&self) -> u64;
+
     /// Takes a message up: has [`take_up`](crate::domain::take_up) decide by what is known of its notification, and
     /// notes the beginning of the attempt, if there is to be one, before any other gateway can ask.
     ///

@@ -4,10 +4,11 @@
 //! What is asked of the writer while it writes is written together, with one commit, next: so the cost of making
 //! something durable is shared by all that wait for it.
 //!
-//! Several processes may share a file: each waits for the others' commits, up to a bound.
+//! Several processes may share a file: each waits for the others' commits, up to a bound, and knows which of them live (`living`).
 //!
 //! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
 
+mod living;
 mod lookup;
 mod missing;
 mod reader;
@@ -22,6 +23,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::living::Living;
 use self::missing::{Missing, Sought};
 use self::writer::{Command, Row};
 use super::{Acceptance, Entry, Journal, JournalError, Recording, Search, State, Story};
@@ -68,6 +70,7 @@ pub struct SqliteJournal {
     commands: mpsc::Sender<Command>,
     readers: SqlitePool,
     place: String,
+    gateway: u64,
     /// The last write's result.
     health: watch::Receiver<Result<(), String>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -82,6 +85,8 @@ impl SqliteJournal {
         let name = settings.file.display().to_string();
         let place = Place { file: settings.file, largest: settings.largest, patience: settings.patience };
         let connection = sqlite::open(&place, &SCHEMA).await.map_err(|problem| error(&name, &problem))?;
+        let living = Living::join(&place.file).map_err(|problem| error(&name, &Problem::from(problem)))?;
+        let gateway = living.gateway();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(settings.patience)
@@ -90,13 +95,14 @@ impl SqliteJournal {
         let (report, health) = watch::channel(Ok(()));
         let writer = writer::Writer {
             connection,
+            living,
             waiting,
             batch: settings.batch.max(1),
             place: name.clone(),
             health: report,
         };
         let writer = Mutex::new(Some(tokio::spawn(writer.run())));
-        Ok(Self { commands, readers, place: name, health, writer })
+        Ok(Self { commands, readers, place: name, gateway, health, writer })
     }
 
     async fn ask<A>(
@@ -118,6 +124,10 @@ impl Journal for SqliteJournal {
 
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError> {
         self.ask(|answer| Command::Accepted(id.clone(), answer)).await
+    }
+
+    fn gateway(&self) -> u64 {
+        self.gateway
     }
 
     async fn take_up(&self, notification: &Notification, message: Taken) -> Result<TakeUp, JournalError> {

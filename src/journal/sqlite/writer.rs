@@ -10,6 +10,7 @@ use sqlx::{Connection, Row as _, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::living::Living;
 use super::missing::{Missing, Sought};
 use super::{error, json, lookup, missing};
 use crate::domain::{
@@ -71,6 +72,7 @@ pub(super) enum Command {
 /// The task's own.
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
+    pub(super) living: Living,
     pub(super) waiting: mpsc::Receiver<Command>,
     pub(super) batch: usize,
     pub(super) place: String,
@@ -88,7 +90,8 @@ impl Writer {
                 Ok(0) => break,
                 Ok(_) => {
                     let group = self.sort(taken.drain(..));
-                    let written = group.write(&mut self.connection).await.map_err(Problem::from);
+                    let written =
+                        group.write(&mut self.connection, &self.living).await.map_err(Problem::from);
                     self.note(&written);
                     group.answer(written, &self.place);
                 }
@@ -152,15 +155,23 @@ struct Written {
 }
 
 impl Group {
-    async fn write(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
+    async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+    ) -> Result<Written, sqlx::Error> {
         let durability = if self.is_weighty() { Durability::Disk } else { Durability::Process };
         sqlite::set_durability(connection, durability).await?;
         sqlite::begin(connection).await?;
-        let written = self.write_rows(connection).await;
+        let written = self.write_rows(connection, living).await;
         sqlite::end(connection, written).await
     }
 
-    async fn write_rows(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
+    async fn write_rows(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+    ) -> Result<Written, sqlx::Error> {
         let mut acceptances = Vec::with_capacity(self.accepts.len());
         for (row, _) in &self.accepts {
             acceptances.push(accept(connection, row).await?);
@@ -170,7 +181,7 @@ impl Group {
             query(ACCEPTED).bind(json(&State::Accepted)).bind(json(&ids)).execute(&mut *connection).await?;
         }
         let recordings = self.write_records(connection).await?;
-        let take_ups = self.write_beginnings(connection).await?;
+        let take_ups = self.write_beginnings(connection, living).await?;
         let mut missing = Vec::with_capacity(self.searches.len());
         if !self.told.is_empty() {
             query(TOLD).bind(json(&self.told)).execute(&mut *connection).await?;
@@ -225,7 +236,11 @@ impl Group {
 
     /// Has each message's step decided, and notes the beginnings of the attempts that follow. A notification that is
     /// not there is written down.
-    async fn write_beginnings(&self, connection: &mut SqliteConnection) -> Result<Vec<TakeUp>, sqlx::Error> {
+    async fn write_beginnings(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+    ) -> Result<Vec<TakeUp>, sqlx::Error> {
         if self.messages.is_empty() {
             return Ok(Vec::new());
         }
@@ -237,7 +252,7 @@ impl Group {
             let there = found.get(&row.id);
             let known = there.map_or(Known::Nothing, |found| found.known(row.digest.as_ref()));
             let begun = noted.get(&row.id).copied().or_else(|| there?.begun);
-            let step = take_up(message, known, begun);
+            let step = take_up(message, known, begun, |gateway| living.lives(gateway));
             if let TakeUp::Attempt(beginning) = &step {
                 noted.insert(&row.id, *beginning);
                 rows.push((row, *beginning));
