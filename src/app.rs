@@ -14,7 +14,7 @@ use crate::broker::amqp::{AmqpBroker, Operator, Surroundings};
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{self, Broker};
 use crate::config::{self, Config, LadderChoice, Problem};
-use crate::delivery::{Deliverer, Merchant, Merchants};
+use crate::delivery::{self, Deliverer, Merchant, Merchants};
 use crate::domain::{Ladder, Reply, Request};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::{http, plugin};
@@ -170,6 +170,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
+    let faults = delivery::Metrics::new(&mut registry);
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
@@ -177,7 +178,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
     let (ladder, policy) = (config.ladder.clone(), config.policy);
-    let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
+    let deliverer = 
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy, faults);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);
     tokio::select! {

@@ -70,7 +70,14 @@ fn waiting(next_attempt: u32) -> State {
 
 fn held() -> State {
     let (holds, since) = (NonZeroU32::MIN, at(4_000));
-    State::Held { next_attempt: 2, due: at(64_000), reason: "plugin_missing".to_owned(), holds, since }
+    State::Held {
+        next_attempt: 2,
+        due: at(64_000),
+        cause: "plugin_fault".to_owned(),
+        reason: "plugin_missing".to_owned(),
+        holds,
+        since,
+    }
 }
 
 fn ended(attempts: u32) -> State {

@@ -9,13 +9,14 @@ mod raw;
 mod values;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use document::Document;
 
 use crate::broker::{self, Source, SourceFormat};
-use crate::domain::{Ladder, Policy};
+use crate::domain::{BreakerPolicy, Ladder, Policy};
 use crate::{http, plugin};
 
 pub use document::Problem;
@@ -93,6 +94,9 @@ impl Config {
             let problem = "must be at least `api.longest_body_bytes` and 1024 more";
             problems.push(document.wrong("broker.longest_message_bytes", problem));
         }
+        if raw.plugin.breaker_longest.get() < raw.plugin.breaker_pause.get() {
+            problems.push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
+        }
         let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
             return Err(problems);
         };
@@ -109,6 +113,7 @@ impl Config {
                 longest_hold: raw.delivery.longest_hold.get(),
                 further_message_lag: raw.delivery.further_message_lag.get(),
                 missing_after: raw.delivery.missing_after.get(),
+                breaker: breaker_policy(&raw.plugin),
             },
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
@@ -250,6 +255,15 @@ fn http_settings(raw: &raw::Http) -> http::Settings {
         idle_connections: raw.idle_connections_per_merchant.size(),
         idle_timeout: raw.idle_timeout.get(),
         ..http::Settings::default()
+    }
+}
+
+fn breaker_policy(raw: &raw::Plugin) -> BreakerPolicy {
+    let after = u32::try_from(raw.breaker_after.get()).ok().and_then(NonZeroU32::new);
+    BreakerPolicy {
+        after: after.unwrap_or(NonZeroU32::MIN),
+        pause: raw.breaker_pause.get(),
+        longest: raw.breaker_longest.get(),
     }
 }
 

@@ -165,6 +165,9 @@ table! {
         calls_per_plugin: Count<1, 1_024> = Count::of(8),
         longest_wait: Timeout = Timeout::of_milliseconds(1_000),
         pooling: bool = true,
+        breaker_after: Count<1, 1_000_000> = Count::of(5),
+        breaker_pause: Span<100, { HOUR }> = Span::of_milliseconds(10_000),
+        breaker_longest: Span<100, { 24 * HOUR }> = Span::of_milliseconds(5 * 60_000),
     }
 }
 

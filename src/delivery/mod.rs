@@ -5,28 +5,33 @@
 //! successor or event, and only then is the message forgotten. A message whose settling fails comes again by itself.
 
 mod attempt;
+mod breakers;
 mod merchant;
 mod missing;
+mod release;
 mod under_way;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Moment, NextStep, Outcome, OutcomeEvent, Policy,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome, OutcomeEvent, Policy,
     Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 
 use attempt::{Attempted, attempt};
+use breakers::Breakers;
+pub use breakers::Metrics;
 pub use merchant::{Merchant, Merchants};
 use missing::Punctuality;
+pub use release::Releases;
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
@@ -47,6 +52,10 @@ pub struct Deliverer {
     policy: Policy,
     under_way: UnderWay,
     punctuality: Punctuality,
+    breakers: Breakers,
+    releases: Releases,
+    /// Whose notifications are to be released. Held by the task that does it.
+    changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
 }
 
 impl Deliverer {
@@ -58,9 +67,33 @@ impl Deliverer {
         merchants: Merchants,
         ladder: Ladder,
         policy: Policy,
+        metrics: Metrics,
     ) -> Self {
+        for merchant in merchants.values() {
+            metrics.show(&merchant.plugin.description().name);
+        }
+        let breakers = Breakers::new(policy.breaker, metrics);
+        let (releases, changes) = release::channel();
+        let changes = Mutex::new(changes);
         let punctuality = Punctuality::new(policy.missing_after);
-        Self { broker, journal, merchants, ladder, policy, under_way: UnderWay::default(), punctuality }
+        Self {
+            broker,
+            journal,
+            merchants,
+            ladder,
+            policy,
+            under_way: UnderWay::default(),
+            punctuality,
+            breakers,
+            releases,
+            changes,
+        }
+    }
+
+    /// How it is told that merchants may be served again.
+    #[must_use]
+    pub fn releases(&self) -> Releases {
+        self.releases.clone()
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -72,6 +105,9 @@ impl Deliverer {
         let seeker = Arc::clone(&this);
         let until = drained.clone();
         let seeking = tokio::spawn(async move { seeker.seek_missing(until).await });
+        let releaser = Arc::clone(&this);
+        let until = drained.clone();
+        let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -94,6 +130,7 @@ impl Deliverer {
             under_way.shutdown().await;
         }
         report(seeking.await);
+        report(releasing.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -124,7 +161,7 @@ impl Deliverer {
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, Attempted { happened, record: None }).await;
+                self.conclude(in_hand, Attempted::without(happened)).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
@@ -152,10 +189,12 @@ impl Deliverer {
     /// Decides what follows, records it and carries it out.
     async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
         let envelope = &in_hand.envelope;
-        let Attempted { happened, record } = attempted;
+        let Attempted { happened, record, failed: _, outdated } = attempted;
         let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
-        let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
+        // A fault of a version that is no more keeps nothing waiting long.
+        let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
+        let step = next_step(progress, ladder, &self.policy, happened, now, rand::random());
         log(envelope, in_hand.late, record.as_ref(), &step);
         let entry = entry(envelope, record, &step);
         let at = entry.at;
@@ -179,14 +218,19 @@ impl Deliverer {
 
     /// What comes of the attempt.
     async fn attempt(&self, envelope: &Envelope) -> Attempted {
-        let without = |happened| Attempted { happened, record: None };
-        let Some(merchant) = self.merchant(envelope) else {
-            return without(Happened::Held(HoldReason::UnknownMerchant));
+        let held = |reason| Attempted::without(Happened::Held(reason));
+        let Some(merchant) = self.merchant(envelope) else { return held(HoldReason::UnknownMerchant) };
+        let Some(_slot) = merchant.slot() else { return held(HoldReason::MerchantBusy) };
+        let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        let admitted = match self.breakers.admit(id, &merchant.plugin, clock::now()) {
+            Ok(admitted) => admitted,
+            Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
-        let Some(_slot) = merchant.slot() else {
-            return without(Happened::Held(HoldReason::MerchantBusy));
-        };
-        attempt(envelope, merchant).await
+        let attempted = attempt(envelope, merchant).await;
+        admitted.note(notification, attempted.failed.as_ref());
+        let current = self.merchant(envelope).map(|merchant| merchant.plugin.hash());
+        let outdated = attempted.failed.is_some() && current != Some(merchant.plugin.hash());
+        Attempted { outdated, ..attempted }
     }
 
     /// Carries out what follows an attempt, which is recorded.
@@ -293,6 +337,7 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         NextStep::Hold(progress, reason) => State::Held {
             next_attempt: progress.attempt.get(),
             due: progress.due,
+            cause: reason.name().to_owned(),
             reason: reason.to_string(),
             holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
             since: progress.held.map_or(at, |held| held.since),

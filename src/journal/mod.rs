@@ -10,6 +10,7 @@
 mod sqlite;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +65,13 @@ pub trait Journal: Send + Sync {
     /// The journal cannot be read or written.
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError>;
 
+    /// Some of the notifications that are held and could go on now: each with its attempt due now and its row of holds
+    /// begun anew ([`Progress::released`](crate::domain::Progress::released)), in the journal and in what is returned.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    async fn release(&self, release: Release) -> Result<Released, JournalError>;
+
     /// Notes that the payment centre has been told how a notification ended. Returns before it is written: should the
     /// note be lost, the payment centre is told again.
     async fn told(&self, id: &NotificationId);
@@ -112,6 +120,39 @@ pub struct Search {
     pub missing_after: Duration,
     /// The most that are wanted.
     pub most: usize,
+}
+
+/// Which held notifications are released.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The moment. What has been held since then is left alone.
+    pub now: Moment,
+    /// Whose.
+    pub merchants: Arc<[MerchantId]>,
+    /// Only what is held for one of these: [`HoldReason::name`](crate::domain::HoldReason::name).
+    pub causes: &'static [&'static str],
+    /// What is due within so long comes by itself.
+    pub due_after: Duration,
+    /// Where to go on; at first, nothing.
+    pub from: Option<ReleasePlace>,
+    /// The most that are wanted.
+    pub most: usize,
+}
+
+/// How far a release has come in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleasePlace {
+    pub(in crate::journal) updated_at: i64,
+    pub(in crate::journal) row: i64,
+}
+
+/// What was released.
+#[derive(Debug)]
+pub struct Released {
+    /// To be published. May be fewer than were asked for, even when there are more.
+    pub envelopes: Vec<Envelope>,
+    /// Where to go on; nothing when that was all.
+    pub next: Option<ReleasePlace>,
 }
 
 /// What became of an entry.
@@ -165,6 +206,9 @@ pub enum State {
         next_attempt: u32,
         /// When it is tried again.
         due: Moment,
+        /// What it waits for, in a word: [`crate::domain::HoldReason::name`]. Empty in what an older version has written.
+        #[serde(default)]
+        cause: String,
         /// What it waits for.
         reason: String,
         /// How many times in a row it has been held.

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
 
 use super::bindings::exports::paynotify::merchant::plugin::Description as WitDescription;
@@ -18,6 +17,7 @@ use super::description::Description;
 use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
 use super::lines::Lines;
+use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Surroundings};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
@@ -222,14 +222,13 @@ pub(super) struct Callee {
     pre: MerchantPluginPre<Guest>,
     /// The format's name, or until that is known the file's.
     name: Arc<str>,
-    /// The plugin's own places.
-    calls: Arc<Semaphore>,
+    places: OwnPlaces,
 }
 
 impl Callee {
     pub(super) fn new(host: Arc<Shared>, pre: MerchantPluginPre<Guest>, name: &str) -> Self {
-        let calls = Arc::new(Semaphore::new(host.settings.calls_per_plugin as usize));
-        Self { host, pre, name: name.into(), calls }
+        let places = OwnPlaces::new(host.settings.calls_per_plugin);
+        Self { host, pre, name: name.into(), places }
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
@@ -252,8 +251,13 @@ impl Callee {
         let settings = Arc::clone(&self.host.settings);
         let place = self.place(patience).await?;
         let lines = Lines::new(Arc::clone(&self.name), occasion.notification, &settings);
-        let surroundings =
-            Surroundings { now: occasion.now, entropy: occasion.entropy, keys, lines: lines.clone() };
+        let surroundings = Surroundings {
+            now: occasion.now,
+            entropy: occasion.entropy,
+            keys,
+            lines: lines.clone(),
+            turns: self.host.places.turns(),
+        };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
         let pre = self.pre.clone();
         let task = self.host.threads.spawn(async move {
@@ -283,26 +287,19 @@ impl Callee {
         }
     }
 
-    /// The plugin's own place first: waiting for it takes nobody else's.
-    async fn place(
-        &self,
-        patience: Patience,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
-        let both = async {
-            let own = Arc::clone(&self.calls).acquire_owned().await;
-            let common = Arc::clone(&self.host.calls).acquire_owned().await;
-            own.and_then(|own| Ok((own, common?)))
+    async fn place(&self, patience: Patience) -> Result<Place, CallError> {
+        let place = self.host.places.take(&self.places);
+        let place = match patience {
+            Patience::Bounded => tokio::time::timeout(self.host.settings.longest_wait, place).await,
+            Patience::Unbounded => Ok(place.await),
         };
-        let places = match patience {
-            Patience::Bounded => tokio::time::timeout(self.host.settings.longest_wait, both).await,
-            Patience::Unbounded => Ok(both.await),
-        };
-        match places {
-            Ok(Ok(places)) => Ok(places),
-            Ok(Err(_)) | Err(_) => Err(CallError::Busy),
-        }
+        place.ok().flatten().ok_or(CallError::Busy)
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;
 
 #[cfg(test)]
 #[path = "memory_tests.rs"]

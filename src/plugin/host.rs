@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
@@ -12,6 +11,7 @@ use wasmtime::component::{HasSelf, Linker};
 use super::bindings::MerchantPlugin;
 use super::call::Plugin;
 use super::load::{self, LoadError};
+use super::places::Places;
 use super::sandbox::Guest;
 use super::settings::Settings;
 use super::{engine, wasi};
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) linker: Linker<Guest>,
     pub(super) settings: Arc<Settings>,
-    pub(super) calls: Arc<Semaphore>,
+    pub(super) places: Places,
     pub(super) threads: GuestThreads,
 }
 
@@ -41,6 +41,10 @@ impl GuestThreads {
         // As many as there are processors: what waits for one is in the queue of calls.
         let runtime = Builder::new_multi_thread().thread_name("guest").enable_all().build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    fn count(&self) -> usize {
+        self.handle.metrics().num_workers()
     }
 
     pub(super) fn spawn<R: Send + 'static>(
@@ -77,9 +81,9 @@ impl Host {
             let mut linker = Linker::new(&engine);
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-            let calls = Arc::new(Semaphore::new(settings.concurrent_calls as usize));
             let threads = GuestThreads::new()?;
-            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), calls, threads })))
+            let places = Places::new(settings.concurrent_calls, threads.count());
+            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), places, threads })))
         };
         make().map_err(HostError)
     }
@@ -103,8 +107,6 @@ impl Host {
     /// Ends the host's work: calls under way come to their end, later ones are
     /// [`Busy`](super::CallError::Busy).
     pub async fn close(&self) {
-        let all = self.0.calls.acquire_many(self.0.settings.concurrent_calls).await;
-        self.0.calls.close();
-        drop(all);
+        self.0.places.close().await;
     }
 }

@@ -22,6 +22,7 @@ mod fault;
 mod host;
 mod lines;
 mod load;
+mod places;
 mod registry;
 mod sandbox;
 mod settings;

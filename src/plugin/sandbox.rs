@@ -1,7 +1,9 @@
 //! The store of one call, and the bounds around it.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView};
@@ -10,6 +12,7 @@ use super::crypto::Keys;
 use super::engine::TICK;
 use super::fault::{Limit, TimeIsUp};
 use super::lines::Lines;
+use super::places::SHORT_STEPS;
 use super::settings::Settings;
 use super::wasi::{self, SleepClock};
 use crate::domain::Moment;
@@ -20,6 +23,8 @@ pub(super) struct Surroundings {
     pub(super) entropy: [u8; 32],
     pub(super) keys: Keys,
     pub(super) lines: Lines,
+    /// The turns of long calls.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 /// What the gateway keeps for one guest while it runs.
@@ -36,7 +41,7 @@ pub(super) struct Guest {
 
 /// A fresh store with all bounds set.
 pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Surroundings) -> Store<Guest> {
-    let Surroundings { now, entropy, keys, lines } = surroundings;
+    let Surroundings { now, entropy, keys, lines, turns } = surroundings;
     let mut table = ResourceTable::new();
     table.set_max_capacity(settings.resources);
     let guest = Guest {
@@ -53,17 +58,37 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(settings.host_call_bytes);
     store.set_max_component_handles(settings.handles);
-    let mut steps_left = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
+    let steps = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
+    let mut steps_left = steps;
+    let turn: Turn = Turn::default();
     store.set_epoch_deadline(1);
     // The step begins anew when the guest goes on, so that waiting for a processor costs it nothing.
     store.epoch_deadline_callback(move |_| match steps_left.checked_sub(1) {
         None => Err(TimeIsUp.into()),
         Some(left) => {
             steps_left = left;
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let pause: Pin<Box<dyn Future<Output = ()> + Send>> = if steps - left > SHORT_STEPS {
+                Box::pin(next_turn(Arc::clone(&turn), Arc::clone(&turns)))
+            } else {
+                Box::pin(tokio::task::yield_now())
+            };
+            Ok(UpdateDeadline::YieldCustom(1, pause))
         }
     });
     store
+}
+
+/// The turn that a long call has, until its next pause or its end.
+type Turn = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// Gives the turn up, and waits for the next one; behind all that wait already.
+async fn next_turn(turn: Turn, turns: Arc<Semaphore>) {
+    let held = turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(held);
+    tokio::task::yield_now().await;
+    // The turns are never closed.
+    let next = turns.acquire_owned().await.ok();
+    *turn.lock().unwrap_or_else(PoisonError::into_inner) = next;
 }
 
 impl Guest {

@@ -12,6 +12,7 @@ mod living;
 mod lookup;
 mod missing;
 mod reader;
+mod release;
 mod writer;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 use self::living::Living;
 use self::missing::{Missing, Sought};
 use self::writer::{Command, Row};
-use super::{Acceptance, Entry, Journal, JournalError, Recording, Search, State, Story};
+use super::{Acceptance, Entry, Journal, JournalError, Recording, Release, Released, Search, State, Story};
 use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 use crate::sqlite::{self, Place, Problem, Schema};
 
@@ -139,6 +140,22 @@ impl Journal for SqliteJournal {
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError> {
         let found = self.ask(|answer| Command::Seek(search, Sought::UnderWay, answer)).await?;
         Ok(found.into_iter().filter_map(|found| found.envelope(search.now)).collect())
+    }
+
+    async fn release(&self, release: Release) -> Result<Released, JournalError> {
+        let (ids, next) = match release::find(&self.readers, &release).await {
+            Ok(found) => found,
+            Err(_) if self.readers.is_closed() => return Err(JournalError::Closed),
+            Err(problem) => return Err(error(&self.place, &problem)),
+        };
+        if ids.is_empty() {
+            return Ok(Released { envelopes: Vec::new(), next });
+        }
+        let now = release.now;
+        let wanted = release::Wanted { ids, now, due_after: release.due_after };
+        let found = self.ask(|answer| Command::Release(wanted, answer)).await?;
+        let envelopes = found.into_iter().filter_map(|found| found.envelope(now)).collect();
+        Ok(Released { envelopes, next })
     }
 
     async fn told(&self, id: &NotificationId) {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::living::Living;
 use super::missing::{Missing, Sought};
-use super::{error, json, lookup, missing};
+use super::{error, json, lookup, missing, release};
 use crate::domain::{
     Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
     take_up,
@@ -65,6 +65,7 @@ pub(super) enum Command {
     /// The payment centre has been told of this one's end.
     Told(NotificationId),
     Seek(Search, Sought, Answer<Vec<Missing>>),
+    Release(release::Wanted, Answer<Vec<Missing>>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -119,6 +120,7 @@ impl Writer {
                 }
                 Command::Told(id) => group.told.push(id),
                 Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
+                Command::Release(wanted, answer) => group.releases.push((wanted, answer)),
                 // What is in the queue already is still written.
                 Command::Close => self.waiting.close(),
             }
@@ -143,6 +145,7 @@ struct Group {
     attempts: Vec<(NotificationId, Attempt)>,
     told: Vec<NotificationId>,
     searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
+    releases: Vec<(release::Wanted, Answer<Vec<Missing>>)>,
 }
 
 /// The answers to a group that was written, in the order in which it was asked.
@@ -152,6 +155,7 @@ struct Written {
     /// Where an entry came too late: what was there.
     recordings: Vec<Option<Standing>>,
     missing: Vec<Vec<Missing>>,
+    released: Vec<Vec<Missing>>,
 }
 
 impl Group {
@@ -189,6 +193,10 @@ impl Group {
         for (search, sought, _) in &self.searches {
             missing.push(missing::take(connection, search, *sought).await?);
         }
+        let mut released = Vec::with_capacity(self.releases.len());
+        for (wanted, _) in &self.releases {
+            released.push(release::write(connection, wanted).await?);
+        }
         sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
             values
                 .push_bind(id.as_str())
@@ -204,7 +212,7 @@ impl Group {
                 .push_bind(&attempt.detail);
         })
         .await?;
-        Ok(Written { acceptances, take_ups, recordings, missing })
+        Ok(Written { acceptances, take_ups, recordings, missing, released })
     }
 
     /// A state never goes back: an entry that comes too late leaves the state as it is.
@@ -274,16 +282,19 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _ } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _, releases: _ } = self;
         !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
     }
 
     /// Who does not wait any more for its answer does not get it.
     fn answer(self, written: Result<Written, Problem>, place: &str) {
         match written {
-            Ok(Written { acceptances, take_ups, recordings, missing }) => {
+            Ok(Written { acceptances, take_ups, recordings, missing, released }) => {
                 for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
                     let _ = answer.send(Ok(missing));
+                }
+                for ((_, answer), released) in self.releases.into_iter().zip(released) {
+                    let _ = answer.send(Ok(released));
                 }
                 for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
                     let _ = answer.send(Ok(acceptance));
@@ -302,6 +313,7 @@ impl Group {
                 self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
                 self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }
