@@ -1,9 +1,9 @@
 //! Notifications that were held because of a plugin go on the moment there is one that may work.
 //!
 //! Whoever changes what a merchant is served with (its plugin's version, its settings, its keys, or the merchant itself)
-//! says so through [`Releases`]. What the journal knows as held for that merchant is published again, due now, instead
-//! of waiting for the rest of its hold. The message that still lies on its rung is then behind, which is what
-//! [`take_up`](crate::domain::take_up) is for.
+//! says so through [`Releases`]. What the journal knows as held for that merchant is brought forward to now. Where the broker cannot reach
+//! the message that still lies on its rung, there are two of one notification, and that one is then behind, which is
+//! what [`take_up`](crate::domain::take_up) is for.
 //!
 //! The rule: a release is a favour. If it fails, or what is published faults again, every notification still comes back
 //! by its own hold. What comes back within moments anyhow is left alone, so that releases in quick succession make no more than one
@@ -88,7 +88,7 @@ impl Deliverer {
                 return None;
             }
         };
-        let published = join_all(released.envelopes.iter().map(|envelope| self.broker.publish(envelope))).await;
+        let published = join_all(released.envelopes.iter().map(|envelope| self.broker.hasten(envelope))).await;
         for (envelope, result) in released.envelopes.iter().zip(&published) {
             if let Err(error) = result {
                 let notification = envelope.notification.id();

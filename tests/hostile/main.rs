@@ -2,7 +2,12 @@
 
 #![allow(missing_docs)]
 
+mod beside;
+mod breaker;
+mod guests;
+#[path = "../support/mod.rs"]
 mod support;
+mod table;
 
 use std::time::{Duration, Instant};
 
