@@ -629,3 +629,64 @@ async fn an_ending_is_untold_until_it_is_told() {
     journal.told(&id("n1")).await;
     assert_eq!(untold(400_000).await, [""; 0]);
 }
+
+/// What is held for a mendable cause is released once, page by page, with a row of holds begun anew; nothing else is.
+#[tokio::test]
+async fn what_is_held_is_released_by_pages() {
+    use paynotify::journal::Release;
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let held = |cause: &str, due: i64| State::Held {
+        next_attempt: 3,
+        due: at(due),
+        cause: cause.to_owned(),
+        reason: "because".to_owned(),
+        holds: NonZeroU32::MIN.saturating_add(6),
+        since: at(4_000),
+    };
+    for number in 0..5 {
+        record(journal, entry(&format!("held{number}"), 5_000, held("breaker_open", 900_000), None)).await;
+    }
+    record(journal, entry("soon", 5_000, held("plugin_fault", 10_500), None)).await;
+    record(journal, entry("busy", 5_000, held("merchant_busy", 900_000), None)).await;
+    record(journal, entry("late", 10_000, held("plugin_fault", 900_000), None)).await;
+    record(journal, entry("waits", 5_000, waiting(2), None)).await;
+    let merchant = journal.story(&id("held0")).await.expect("readable").expect("known").merchant_id;
+    let release = |merchants, from| Release {
+        now: at(10_000),
+        merchants,
+        causes: paynotify::domain::HoldReason::MENDABLE,
+        due_after: std::time::Duration::from_secs(1),
+        from,
+        most: 2,
+    };
+    let nobody = release([id_of_merchant("nobody")].into(), None);
+    assert!(journal.release(nobody).await.expect("released").envelopes.is_empty());
+    let mut names = Vec::new();
+    let mut from = None;
+    loop {
+        let page = journal.release(release([merchant.clone()].into(), from)).await.expect("released");
+        assert!(page.envelopes.len() <= 2);
+        for envelope in page.envelopes {
+            names.push(envelope.notification.id().to_string());
+            let progress = envelope.progress;
+            let held = progress.held.expect("it was held");
+            assert_eq!((progress.due, held.since, held.count.get()), (at(10_000), at(10_000), 7));
+            assert_eq!(progress.attempt.get(), 3);
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    names.sort();
+    assert_eq!(names, ["held0", "held1", "held2", "held3", "held4"]);
+    assert!(matches!(state(journal, "held0").await, State::Held { due, .. } if due == at(10_000)));
+    let again = journal.release(release([merchant].into(), None)).await.expect("released");
+    assert!(again.envelopes.is_empty(), "{again:?}");
+    journal.close().await;
+}
+
+fn id_of_merchant(name: &str) -> paynotify::domain::MerchantId {
+    name.parse().expect("an id")
+}

@@ -1,5 +1,6 @@
 //! What all plugins share: the engine, the linker and the places for calls.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,13 +39,10 @@ pub(super) struct GuestThreads {
 
 impl GuestThreads {
     fn new() -> std::io::Result<Self> {
-        // As many as there are processors: what waits for one is in the queue of calls.
-        let runtime = Builder::new_multi_thread().thread_name("guest").enable_all().build()?;
+        let threads = 2 * processors();
+        let runtime =
+            Builder::new_multi_thread().worker_threads(threads).thread_name("guest").enable_all().build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-
-    fn count(&self) -> usize {
-        self.handle.metrics().num_workers()
     }
 
     pub(super) fn spawn<R: Send + 'static>(
@@ -62,6 +60,11 @@ impl Drop for GuestThreads {
             runtime.shutdown_background();
         }
     }
+}
+
+/// How many this process may use; one if the system does not tell.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Why there is no host.
@@ -82,7 +85,7 @@ impl Host {
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
             let threads = GuestThreads::new()?;
-            let places = Places::new(settings.concurrent_calls, threads.count());
+            let places = Places::new(settings.concurrent_calls, processors());
             Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), places, threads })))
         };
         make().map_err(HostError)

@@ -7,7 +7,9 @@
 //!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not as many
 //!   plugins at work as places.
 //! - **Threads.** A call that has run for longer than a well-behaved one needs ([`SHORT_STEPS`]) is a long one. Long
-//!   calls take turns, a step each, and leave one thread to the short ones.
+//!   calls take turns, a step each, on as many threads as there are processors but one: the others are for short calls.
+//!   There are twice as many threads as processors, because some instructions of a guest (filling 100 MiB) cannot be
+//!   interrupted, and only the system can divide a processor between such a one and others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,9 +61,9 @@ impl OwnPlaces {
 }
 
 impl Places {
-    /// So many, on so many threads.
-    pub(super) fn new(all: u32, threads: usize) -> Self {
-        let turns = threads.saturating_sub(1).max(1);
+    /// So many, on a machine with so many processors.
+    pub(super) fn new(all: u32, processors: usize) -> Self {
+        let turns = processors.saturating_sub(1).max(1);
         Self {
             free: Arc::new(Semaphore::new(all as usize)),
             all,
@@ -115,7 +117,7 @@ mod tests {
     use futures_util::FutureExt;
 
     fn take(places: &Places, own: &OwnPlaces) -> Option<Place> {
-        places.take(own).now_or_never().flatten()
+        tokio::task::unconstrained(places.take(own)).now_or_never().flatten()
     }
 
     #[tokio::test]
@@ -132,7 +134,7 @@ mod tests {
         // One alone has nearly all that it may have.
         drop(taken);
         let taken: Vec<_> = (0..9).filter_map(|_| take(&places, &greedy[0])).collect();
-        assert_eq!(taken.len(), 8);
+        assert_eq!(taken.len(), 7);
     }
 
     #[tokio::test]

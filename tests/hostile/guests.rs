@@ -282,7 +282,7 @@ pub fn all() -> Vec<Hostile> {
         (import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall (param i32)))
         (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))"#;
     // 2026-01-31T08:00:00Z, the attempt's moment; and no time since the start.
-    let format = with_body("(call $wall (i32.const 8300)) (i32.store (i32.const 8192) (i32.load (i32.const 8300)))
+    let format = with_body("(call $wall (i32.const 8304)) (i32.store (i32.const 8192) (i32.load (i32.const 8304)))
         (i64.store (i32.const 8196) (call $now))");
     add("clocks", "asks what time it is", Guest { imports, format, ..WITH_WASI }, Nothing(b"\x80\xb6\x7d\x69\0\0\0\0\0\0\0\0"));
     let imports = r#"
