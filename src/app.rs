@@ -178,7 +178,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
     let (ladder, policy) = (config.ladder.clone(), config.policy);
-    let deliverer = 
+    let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy, faults);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);

@@ -95,7 +95,8 @@ impl Config {
             problems.push(document.wrong("broker.longest_message_bytes", problem));
         }
         if raw.plugin.breaker_longest.get() < raw.plugin.breaker_pause.get() {
-            problems.push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
+            problems
+                .push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
         }
         let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
             return Err(problems);

@@ -21,8 +21,8 @@ use tokio::task::{JoinError, JoinSet};
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome, OutcomeEvent, Policy,
-    Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome,
+    OutcomeEvent, Policy, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 

@@ -66,7 +66,11 @@ impl Deliverer {
                 }
             }
             if released > 0 {
-                tracing::info!(released, merchants = merchants.len(), "what was held because of a plugin goes on");
+                tracing::info!(
+                    released,
+                    merchants = merchants.len(),
+                    "what was held because of a plugin goes on"
+                );
             }
         }
     }
@@ -88,7 +92,8 @@ impl Deliverer {
                 return None;
             }
         };
-        let published = join_all(released.envelopes.iter().map(|envelope| self.broker.hasten(envelope))).await;
+        let published =
+            join_all(released.envelopes.iter().map(|envelope| self.broker.hasten(envelope))).await;
         for (envelope, result) in released.envelopes.iter().zip(&published) {
             if let Err(error) = result {
                 let notification = envelope.notification.id();

@@ -7,7 +7,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{AttemptNumber, BreakerPolicy, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict};
+use super::{
+    AttemptNumber, BreakerPolicy, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
+};
 
 /// Bounds of the decision that are the gateway's, not a merchant's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

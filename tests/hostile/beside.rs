@@ -26,7 +26,8 @@ fn drop_in(gateway: &Gateway, url: &str) -> Vec<String> {
         let Made::Of(guest) = hostile.made else { continue };
         let format = format!("h{number:04}");
         let folder = gateway.folder();
-        fs::write(folder.join(format!("plugins/{format}.wasm")), guest.build_named(&format)).expect("written");
+        fs::write(folder.join(format!("plugins/{format}.wasm")), guest.build_named(&format))
+            .expect("written");
         let text = format!("url = \"{url}\"\nplugin = \"{format}\"\n");
         fs::write(folder.join(format!("merchants/{}.toml", hostile.name)), text).expect("written");
         names.push(hostile.name.to_owned());

@@ -125,7 +125,10 @@ impl Core {
         let options =
             sqlx::sqlite::SqliteConnectOptions::new().filename(self.folder.path().join("broker.sqlite"));
         let mut other = sqlx::SqliteConnection::connect_with(&options).await.expect("opened");
-        sqlx::query_scalar(sqlx::AssertSqlSafe(count.to_owned())).fetch_one(&mut other).await.expect("readable")
+        sqlx::query_scalar(sqlx::AssertSqlSafe(count.to_owned()))
+            .fetch_one(&mut other)
+            .await
+            .expect("readable")
     }
 }
 
@@ -162,7 +165,8 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
     let releases = deliverer.releases();
     let running = tokio::spawn(deliverer.run(Duration::from_secs(20)));
     core.publish("first").await;
-    until("the breaker is open", async || matches!(core.state("first").await, Some(State::Held { .. }))).await;
+    until("the breaker is open", async || matches!(core.state("first").await, Some(State::Held { .. })))
+        .await;
     for number in 0..MANY {
         core.publish(&format!("n{number}")).await;
     }

@@ -79,7 +79,8 @@ async fn called(plugin: &Plugin, end: End) -> Result<&'static str, String> {
         }
         End::Nothing(body) => {
             let attempt = attempt();
-            let request = plugin.format(&notification(""), &endpoint("https://shop.example/"), &attempt).await;
+            let request =
+                plugin.format(&notification(""), &endpoint("https://shop.example/"), &attempt).await;
             let request = request.map_err(|error| error.to_string())?;
             // What was random may go on after the bytes that the table pins.
             let wanted = body.iter().rposition(|byte| *byte != 0).map_or(body, |last| &body[..=last]);

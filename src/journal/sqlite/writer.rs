@@ -282,7 +282,8 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _, releases: _ } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _, releases: _ } =
+            self;
         !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
     }
 
