@@ -181,7 +181,9 @@ impl Deliverer {
             let notification = &in_hand.envelope.notification;
             match in_hand.insist("looked up", || self.journal.take_up(notification, message)).await? {
                 TakeUp::Wait if in_hand.may_wait(LOOK_AGAIN).await => {}
-                step => return Some(step),
+                step @ (TakeUp::Attempt(_) | TakeUp::Wait | TakeUp::Interrupted | TakeUp::Behind(_)) => {
+                    return Some(step);
+                }
             }
         }
     }
