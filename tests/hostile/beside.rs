@@ -143,7 +143,7 @@ async fn beside(what: &str, bounds: &str) {
     // A call that starves waits for a second, and is then held for another one, again and again: that moves the median.
     // Other tests run on the same processors, which moves a few.
     assert!(beside_50 < quiet_50 + Duration::from_millis(500), "{beside_50:?}");
-    assert!(beside_99 < quiet_99 + Duration::from_secs(5), "{beside_99:?}");
+    assert!(beside_99 < quiet_99 + Duration::from_secs(10), "{beside_99:?}");
 }
 
 /// The slowest of the well-behaved merchant's attempts, as the gateway's log tells of them: which part took long.
