@@ -370,6 +370,14 @@ impl CaseRequest {
 }
 
 impl CaseReply {
+    /// A reply as a case has it.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Self {
+        let (body, body_base64) = text_or_base64(&reply.body);
+        let (status, headers) = (reply.status.as_u16(), header_texts(&reply.headers));
+        Self { status, headers, body, body_base64, truncated: reply.truncated }
+    }
+
     /// The reply as a plugin is shown it. `at` is where it stands, for errors.
     ///
     /// # Errors

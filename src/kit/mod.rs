@@ -7,10 +7,12 @@
 //! - [`case`](mod@case): one recorded case: what a plugin is given, and what it made of it. The form of the files is described
 //!   there.
 //! - [`cases`]: a folder of them, held against a plugin.
+//! - [`check`](mod@check): whether a plugin keeps the contract, with figures.
 //! - [`keys`]: the keys that cases and checks are signed with.
 
 pub mod case;
 pub mod cases;
+pub mod check;
 pub mod keys;
 
 pub use case::{Case, CaseError};

@@ -1,6 +1,7 @@
 //! The store of one call, and the bounds around it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
@@ -22,6 +23,35 @@ pub(super) struct Surroundings {
     pub(super) lines: Lines,
 }
 
+/// The most that any one call of a plugin has taken so far, each against its bound in [`Settings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The memory of all of its memories together, in bytes: `memory`.
+    pub memory: usize,
+    /// The calls of `crypto`, as they are counted: `host_calls`.
+    pub host_calls: u32,
+    /// The running time, in whole steps of 10 ms: `call_timeout`.
+    pub running: Duration,
+}
+
+/// Where the calls of a plugin leave what they have taken.
+#[derive(Default)]
+pub(super) struct Meter(Mutex<Usage>);
+
+impl Meter {
+    pub(super) fn usage(&self) -> Usage {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the call of this guest, which has ended.
+    pub(super) fn note(&self, guest: &Guest) {
+        let mut most = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        most.memory = most.memory.max(guest.memory_used);
+        most.host_calls = most.host_calls.max(guest.settings.host_calls - guest.host_calls_left);
+        most.running = most.running.max(TICK * guest.steps);
+    }
+}
+
 /// What the gateway keeps for one guest while it runs.
 pub(super) struct Guest {
     wasi: WasiCtx,
@@ -31,6 +61,8 @@ pub(super) struct Guest {
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
+    /// The steps of running time that were counted.
+    steps: u32,
     settings: Arc<Settings>,
 }
 
@@ -47,6 +79,7 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
+        steps: 0,
         settings: Arc::clone(settings),
     };
     let mut store = Store::new(engine, guest);
@@ -56,10 +89,12 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     let mut steps_left = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
     store.set_epoch_deadline(1);
     // The step begins anew when the guest goes on, so that waiting for a processor costs it nothing.
-    store.epoch_deadline_callback(move |_| match steps_left.checked_sub(1) {
+    store.epoch_deadline_callback(move |mut store| match steps_left.checked_sub(1) {
         None => Err(TimeIsUp.into()),
         Some(left) => {
             steps_left = left;
+            let guest = store.data_mut();
+            guest.steps = guest.steps.saturating_add(1);
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         }
     });

@@ -1,6 +1,7 @@
 //! `paynotify plugin`: for whoever writes a plugin.
 
 mod cases;
+mod check;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub(super) enum PluginVerb {
     Run(run::Run),
     /// Holds a plugin against recorded cases. Exit code 1 if anything differs.
     Cases(cases::Cases),
+    /// Checks that a plugin keeps the contract, whatever it is given, and measures it. Exit code 1 if it does not.
+    Check(check::Check),
 }
 
 /// Carries out one of them.
@@ -24,6 +27,7 @@ pub(super) async fn main(verb: &PluginVerb) -> Result<(), Failure> {
     match verb {
         PluginVerb::Run(run) => run::run(run).await,
         PluginVerb::Cases(cases) => cases::cases(cases).await,
+        PluginVerb::Check(check) => check::check(check).await,
     }
 }
 

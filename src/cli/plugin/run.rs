@@ -51,8 +51,7 @@ pub(super) async fn run(arguments: &Run) -> Result<(), Failure> {
     let case = case_of(arguments, plugin.description())?;
     let seen = case.observe(&plugin).await.map_err(|error| about_record(&arguments.record, &error))?;
     if let Some(file) = &arguments.write_case {
-        std::fs::write(file, seen.to_text()?)
-            .with_context(|| format!("{} cannot be written", file.display()))?;
+        write(file, &seen.to_text()?).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     if arguments.json {
         print!("{}", seen.to_text()?);
@@ -65,6 +64,14 @@ pub(super) async fn run(arguments: &Run) -> Result<(), Failure> {
         (Some(error), _) => Err(Failure::Failed(anyhow!("the plugin made no request: {error}"))),
         (None, true) => Err(Failure::Failed(anyhow!("the plugin did not judge a reply"))),
     }
+}
+
+/// Writes a file; its folder is made if it is not there.
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(file, text)
 }
 
 /// Lines that the plugin logs go to standard error, as they would to a gateway's log.

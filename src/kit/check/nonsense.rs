@@ -1,0 +1,434 @@
+//! Records and replies that nobody would send, always the same ones: made by rule, without chance, so that what fails once
+//! fails each time.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::domain::{Notification, Reply};
+
+/// A record that has every field, for a format that can tell any of them.
+pub(super) fn ordinary() -> Notification {
+    parse(&full()).expect("the ordinary record is a constant, and a record")
+}
+
+fn full() -> Value {
+    let ten = json!({"minor": 1_000, "currency": "CNY"});
+    json!({
+        "schema": "payment-result/1", "notification_id": "n-1", "merchant_id": "shop", "kind": "payment",
+        "status": "succeeded", "payment_id": "2026010100001001", "merchant_order_id": "order-1001",
+        "amount": ten, "payer_amount": ten, "net_amount": ten, "settle_amount": ten,
+        "fee": {"minor": 6, "currency": "CNY"},
+        "created_at": "2025-12-31T23:59:00Z", "completed_at": "2025-12-31T23:59:07Z",
+        "subject": "Two tickets", "description": "Row 7, seats 1 and 2", "passthrough": "cart 7",
+        "payer": {"id": "u-1", "openid": "o-1", "logon_masked": "13*******89", "name_masked": "*"},
+        "channel": {"code": "wechat", "trade_type": "NATIVE", "bank_type": "OTHERS", "funding": "debit", "channel_txn_id": "c-1"},
+        "livemode": true, "extra": {"note": "x"},
+    })
+}
+
+fn parse(record: &Value) -> Option<Notification> {
+    Notification::parse(Bytes::from(record.to_string())).ok()
+}
+
+const TEXTS: [&str; 17] = [
+    "/payment_id",
+    "/original_payment_id",
+    "/merchant_order_id",
+    "/subject",
+    "/description",
+    "/passthrough",
+    "/payer/id",
+    "/payer/openid",
+    "/payer/logon_masked",
+    "/payer/name_masked",
+    "/channel/code",
+    "/channel/trade_type",
+    "/channel/bank_type",
+    "/error/code",
+    "/error/message",
+    "/extra/note",
+    "/kind",
+];
+const AMOUNTS: [&str; 6] =
+    ["/amount", "/payer_amount", "/net_amount", "/settle_amount", "/refunded_amount", "/fee"];
+const MOMENTS: [&str; 3] = ["/created_at", "/completed_at", "/closed_at"];
+
+/// Texts that a format could stumble over.
+const ODD: [&str; 30] = [
+    "",
+    " ",
+    "  blanks around  ",
+    "\r\n",
+    "a\r\nx-injected: 1\r\n\r\n",
+    "\n\n",
+    "\0",
+    "\u{1}\u{8}\u{b}\u{c}\u{1b}\u{7f}",
+    "\u{85}\u{2028}\u{2029}",
+    "&=%+",
+    "a&b=c;d",
+    "%0d%0a%00%zz%",
+    "?x#y/../..//",
+    "<xml>&amp;</xml>",
+    "]]>",
+    "<![CDATA[x]]>",
+    "<!DOCTYPE x [<!ENTITY a \"b\">]>&a;",
+    "\"},{\"\\",
+    "'; DROP TABLE orders; --",
+    "{{}} ${x} %s %n",
+    "a:b|c,d",
+    "\u{feff}",
+    "\u{202e}gnp.exe\u{200b}",
+    "e\u{301}\u{301}\u{301}",
+    "支付成功",
+    "😀🏳️‍🌈👩‍👩‍👧‍👦",
+    "NaN",
+    "-0",
+    "1e309",
+    "null",
+];
+
+/// Every record, with what is odd about it.
+pub(super) fn records(ordinary: &Notification) -> Vec<(String, Notification)> {
+    let base = serde_json::from_slice(&ordinary.raw).unwrap_or_else(|_| full());
+    let mut list: Vec<(String, Value)> = Vec::new();
+    absent(&base, &mut list);
+    texts(&base, &mut list);
+    amounts(&base, &mut list);
+    moments(&base, &mut list);
+    shapes(&base, &mut list);
+    // What a gateway does not take never gets to a plugin.
+    list.into_iter().filter_map(|(what, record)| Some((what, parse(&record)?))).collect()
+}
+
+fn absent(base: &Value, list: &mut Vec<(String, Value)>) {
+    const ALWAYS: [&str; 4] = ["schema", "notification_id", "merchant_id", "kind"];
+    let mut bare = base.clone();
+    for name in base.as_object().into_iter().flatten().map(|(name, _)| name) {
+        if !ALWAYS.contains(&name.as_str()) {
+            let mut record = base.clone();
+            remove(&mut record, name);
+            remove(&mut bare, name);
+            list.push((format!("a record without `{name}`"), record));
+        }
+    }
+    list.push(("a record with nothing in it".to_owned(), bare));
+}
+
+fn remove(record: &mut Value, name: &str) {
+    if let Some(fields) = record.as_object_mut() {
+        fields.remove(name);
+    }
+}
+
+fn texts(base: &Value, list: &mut Vec<(String, Value)>) {
+    let everywhere = |what: String, text: &str| {
+        let mut record = base.clone();
+        for path in TEXTS {
+            put(&mut record, path, json!(text));
+        }
+        (format!("a record with {what} in every text"), record)
+    };
+    for text in ODD {
+        list.push(everywhere(format!("`{}`", text.escape_default()), text));
+    }
+    // Each text in a few fields alone, in turn: what is wrong in one is not hidden by another.
+    for (number, path) in TEXTS.into_iter().enumerate() {
+        for text in ODD.iter().cycle().skip(number * 7).step_by(5).take(6) {
+            let mut record = base.clone();
+            put(&mut record, path, json!(text));
+            list.push((format!("a record with `{}` in {}", text.escape_default(), name(path)), record));
+        }
+        for (length, word) in [(64 << 10, "64 KiB"), (200, "200 characters")] {
+            let mut record = base.clone();
+            put(&mut record, path, json!("长".repeat(length / 3)));
+            list.push((format!("a record with {word} in {}", name(path)), record));
+        }
+    }
+    for plane in 0..=16_u32 {
+        let first = plane << 16;
+        let characters: String = (0..32)
+            .chain([0xd7ff, 0xe000, 0xfdd0])
+            .chain(0xfff0..=0xffff)
+            .filter_map(|low| char::from_u32(first + low))
+            .collect();
+        list.push(everywhere(format!("characters of plane {plane} of Unicode"), &characters));
+    }
+}
+
+fn amounts(base: &Value, list: &mut Vec<(String, Value)>) {
+    let extremes = [0, 1, -1, 99, 100, i64::MAX, i64::MIN];
+    // Two decimals, none, three, four; and currencies that hardly a format knows.
+    let currencies = ["CNY", "JPY", "KWD", "CLF", "UYW", "MRU", "ISK"];
+    for (number, minor) in extremes.into_iter().enumerate() {
+        for currency in currencies.iter().cycle().skip(number).step_by(2).take(3) {
+            let mut record = base.clone();
+            for path in AMOUNTS {
+                put(&mut record, path, json!({"minor": minor, "currency": currency}));
+            }
+            list.push((format!("a record with amounts of {minor} minor units of {currency}"), record));
+        }
+    }
+    for path in AMOUNTS {
+        for (minor, currency) in [(i64::MIN, "CNY"), (i64::MAX, "KWD"), (1, "USD")] {
+            let mut record = base.clone();
+            put(&mut record, path, json!({"minor": minor, "currency": currency}));
+            list.push((format!("a record with {} of {minor} minor units of {currency}", name(path)), record));
+        }
+    }
+}
+
+fn moments(base: &Value, list: &mut Vec<(String, Value)>) {
+    for text in
+        ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "2024-02-29T23:59:59Z", "9999-12-30T22:00:00Z"]
+    {
+        let mut record = base.clone();
+        for path in MOMENTS {
+            put(&mut record, path, json!(text));
+        }
+        list.push((format!("a record with times of {text}"), record));
+    }
+}
+
+fn shapes(base: &Value, list: &mut Vec<(String, Value)>) {
+    for status in ["succeeded", "failed", "pending", "closed", "finished"] {
+        for kind in ["payment", "refund", "capture", "dispute", "something else"] {
+            let mut record = base.clone();
+            put(&mut record, "/status", json!(status));
+            put(&mut record, "/kind", json!(kind));
+            list.push((format!("a record of kind `{kind}` and status `{status}`"), record));
+        }
+    }
+    let mut with = |what: &str, path: &str, value: Value| {
+        let mut record = base.clone();
+        put(&mut record, path, value);
+        list.push((format!("a record with {what}"), record));
+    };
+    with("an id of 36 characters", "/notification_id", json!("_-".repeat(18)));
+    with("a merchant's id of 64 characters", "/merchant_id", json!("Z9".repeat(32)));
+    with("`livemode` false", "/livemode", json!(false));
+    with("half a megabyte of description", "/description", json!("x".repeat(512 << 10)));
+    let many: serde_json::Map<_, _> =
+        (0..2_000).map(|number| (format!("field {number}"), json!(number))).collect();
+    with("2,000 further fields", "/extra", Value::Object(many));
+    let mut deep = json!("bottom");
+    for _ in 0..100 {
+        deep = json!({"a": [deep]});
+    }
+    with("something nested in `extra`", "/extra/nested", deep);
+    with(
+        "numbers of every sort in `extra`",
+        "/extra/numbers",
+        json!([u64::MAX, i64::MIN, 1e300, 5e-324, -0.0]),
+    );
+    with(
+        "odd names in `extra`",
+        "/extra",
+        json!({"": "", "\r\n": "\r\n", "a b": null, "支付": [], "&=": {}}),
+    );
+    with("a legacy URL of another host", "/extra/legacy_url", json!("https://elsewhere.example/x?y=1"));
+}
+
+fn name(path: &str) -> String {
+    format!("`{}`", path.trim_start_matches('/').replace('/', "."))
+}
+
+/// Sets the field of this path; what is on the way there is made.
+fn put(record: &mut Value, path: &str, value: Value) {
+    let mut place = &mut *record;
+    for step in path.split('/').skip(1) {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[step];
+    }
+    *place = value;
+    // A channel and an error are nothing without their code.
+    for (part, code) in [("channel", "wechat"), ("error", "declined")] {
+        if record.get(part).is_some_and(|part| part.get("code").is_none()) {
+            record[part]["code"] = json!(code);
+        }
+    }
+}
+
+/// URLs that a merchant's file may have.
+pub(super) fn odd_urls() -> [&'static str; 6] {
+    [
+        "https://merchant.example",
+        "https://merchant.example/notify?",
+        "https://merchant.example/notify?a=%2f+b&c",
+        "http://127.0.0.1:9000/",
+        "https://[::1]:8443/%E6%94%AF",
+        "https://merchant.example:8443/a/b/../c;d=1?x=1&x=2",
+    ]
+}
+
+/// A reply, and what is odd about it.
+pub(super) struct Answer {
+    pub(super) what: String,
+    pub(super) reply: Reply,
+    /// A failure of the merchant's server, or of what stands before it: no format confirms so.
+    pub(super) is_failure: bool,
+}
+
+/// One that most formats confirm, and one that none does.
+pub(super) fn plain_replies() -> Vec<Answer> {
+    vec![answer("200 `success`", 200, b"success", &[]), answer("an empty 500", 500, b"", &[])]
+}
+
+fn answer(what: &str, status: u16, body: &[u8], headers: &[(&str, &[u8])]) -> Answer {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+        {
+            map.append(name, value);
+        }
+    }
+    Answer {
+        what: what.to_owned(),
+        reply: Reply {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers: map,
+            body: Bytes::copy_from_slice(body),
+            truncated: false,
+        },
+        is_failure: false,
+    }
+}
+
+/// Every reply.
+pub(super) fn replies() -> Vec<Answer> {
+    const STATUSES: [u16; 40] = [
+        100, 101, 103, 199, 200, 201, 202, 203, 204, 205, 206, 226, 299, 300, 301, 302, 304, 307, 399, 400,
+        401, 403, 404, 408, 409, 410, 413, 415, 418, 422, 425, 429, 431, 451, 499, 500, 502, 503, 599, 999,
+    ];
+    let mut list = Vec::new();
+    for status in STATUSES {
+        let mut answer = answer(&format!("an empty {status}"), status, b"", &[]);
+        answer.is_failure = (500..600).contains(&status);
+        list.push(answer);
+    }
+    let page = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+    let mut gateway = answer("a 502 with a proxy's page", 502, page, &[("content-type", b"text/html")]);
+    gateway.is_failure = true;
+    list.push(gateway);
+    bodies(&mut list);
+    header_fields(&mut list);
+    list
+}
+
+fn bodies(list: &mut Vec<Answer>) {
+    let words: [&[u8]; 24] = [
+        b"success",
+        b"SUCCESS",
+        b"Success",
+        b"success\n",
+        b"\xef\xbb\xbfsuccess",
+        b"success\0",
+        b"\"success\"",
+        b"fail",
+        b"ok",
+        b"[accepted]",
+        b"{\"code\":\"SUCCESS\"}",
+        b"{\"code\":1}",
+        b"{\"code\":",
+        b"[]",
+        b"null",
+        b"\xff\xfe\xfd",
+        b"\xc3",
+        b"\xed\xa0\x80",
+        b"\xc4\xe3\xba\xc3",
+        b"<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>",
+        b"<xml><return_code><![CDATA[SUCCESS",
+        b"<!DOCTYPE x [<!ENTITY a \"b\"><!ENTITY c \"&a;&a;\">]><xml>&c;</xml>",
+        b"<xml>",
+        b"\r\n\r\n",
+    ];
+    for word in words {
+        let shown = String::from_utf8_lossy(word).escape_default().to_string();
+        for status in [200, 400] {
+            list.push(answer(&format!("a {status} with `{shown}`"), status, word, &[]));
+        }
+    }
+    for (what, body) in [
+        ("64 KiB of `x`", vec![b'x'; 64 << 10]),
+        ("64 KiB of zeros", vec![0; 64 << 10]),
+        ("64 KiB of `[`", vec![b'['; 64 << 10]),
+        ("64 KiB of `<a>`", b"<a>".repeat(21_845)),
+        ("64 KiB of `{\"a\":`", b"{\"a\":".repeat(13_107)),
+        ("64 KiB of a text in JSON", [b"{\"code\":\"".as_slice(), &vec![b'S'; 65_000], b"\"}"].concat()),
+        ("every byte there is", (0..=u8::MAX).collect()),
+    ] {
+        for truncated in [false, true] {
+            let cut = if truncated { ", cut there" } else { "" };
+            let mut answer = answer(&format!("a 200 with {what}{cut}"), 200, &body, &[]);
+            answer.reply.truncated = truncated;
+            list.push(answer);
+        }
+    }
+    let mut cut = answer("a 200 with `success`, cut there", 200, b"success", &[]);
+    cut.reply.truncated = true;
+    list.push(cut);
+}
+
+fn header_fields(list: &mut Vec<Answer>) {
+    let waits: [&[u8]; 9] = [
+        b"0",
+        b"-1",
+        b"1.5",
+        b"99999999999999999999999",
+        b"soon",
+        b"",
+        b"Sun, 22 Nov 2026 08:01:00 GMT",
+        b"\xff\xff",
+        b"120, 120",
+    ];
+    for wait in waits {
+        let shown = String::from_utf8_lossy(wait).into_owned();
+        list.push(answer(&format!("a 429 with Retry-After `{shown}`"), 429, b"", &[("retry-after", wait)]));
+    }
+    for kind in
+        ["text/xml; charset=gbk", "application/json;charset", "", ";;;", "multipart/mixed; boundary=x"]
+    {
+        list.push(answer(
+            &format!("a 200 with Content-Type `{kind}`"),
+            200,
+            b"success",
+            &[("content-type", kind.as_bytes()), ("content-type", b"text/plain")],
+        ));
+    }
+    let long = vec![b'a'; 8 << 10];
+    list.push(answer("a 200 with a header field of 8 KiB", 200, b"success", &[("x-long", &long)]));
+    let many: Vec<String> = (0..100).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b"\xf0\x9f"[..])).collect();
+    list.push(answer("a 200 with 100 header fields of bytes that are no text", 200, b"success", &many));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn there_are_many_and_each_is_another() {
+        let records = records(&ordinary());
+        assert!(records.len() > 250, "{}", records.len());
+        let different: HashSet<_> = records.iter().map(|(_, record)| record.raw.clone()).collect();
+        assert!(different.len() > records.len() * 9 / 10, "{} of {}", different.len(), records.len());
+        for part in [
+            "plane 16",
+            "64 KiB in `subject`",
+            "-9223372036854775808",
+            "nothing in it",
+            "UYW",
+            "without `amount`",
+        ] {
+            assert!(records.iter().any(|(what, _)| what.contains(part)), "{part}");
+        }
+        let replies = replies();
+        assert!(replies.len() > 100, "{}", replies.len());
+        assert_eq!(replies.iter().filter(|answer| answer.is_failure).count(), 5);
+    }
+}
