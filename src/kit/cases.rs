@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::case::{Case, CaseError, CaseRequest, CaseVerdict, HeaderText};
+use super::case::Case;
+use super::error::CaseError;
+use super::form::{CaseRequest, CaseVerdict, HeaderText};
 use crate::plugin::Plugin;
 
 /// The most cases that are read of one folder. More is a mistake, and a gateway must come to an end with it.

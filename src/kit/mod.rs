@@ -5,7 +5,7 @@
 //! plugin asks [`cases`] by itself.
 //!
 //! - [`case`](mod@case): one recorded case: what a plugin is given, and what it made of it. The form of the files is described
-//!   there.
+//!   there; [`form`] has the parts of it.
 //! - [`cases`]: a folder of them, held against a plugin.
 //! - [`check`](mod@check): whether a plugin keeps the contract, with figures.
 //! - [`keys`]: the keys that cases and checks are signed with.
@@ -13,6 +13,9 @@
 pub mod case;
 pub mod cases;
 pub mod check;
+mod error;
+pub mod form;
 pub mod keys;
 
-pub use case::{Case, CaseError};
+pub use case::Case;
+pub use error::CaseError;

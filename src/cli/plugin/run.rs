@@ -7,7 +7,8 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use super::super::Failure;
-use crate::kit::case::{self, CaseReply, CaseRequest, CaseVerdict, DEFAULT_URL, HeaderText, Judged};
+use crate::kit::case::{self, DEFAULT_URL};
+use crate::kit::form::{CaseReply, CaseRequest, CaseVerdict, HeaderText, Judged};
 use crate::kit::keys::{self, CaseKey};
 use crate::kit::{Case, CaseError};
 use crate::plugin::{Description, Encoding, KeyAlgorithm, Plugin};

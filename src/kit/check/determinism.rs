@@ -7,13 +7,14 @@ use std::path::Path;
 use futures_util::future::join_all;
 
 use super::advice;
-use super::nonsense::{Answer, plain_replies};
+use super::odd_replies::{Answer, plain_replies};
 use super::report::Outcome;
 use super::shops::Shop;
 use super::subject::Subject;
 use crate::domain::{AttemptNumber, Moment, Notification, Request, Verdict};
-use crate::kit::case::{Case, CaseRequest};
+use crate::kit::case::Case;
 use crate::kit::cases;
+use crate::kit::form::CaseRequest;
 use crate::plugin::{AttemptContext, CallError, Host, HostError, Plugin, Settings};
 
 /// The runs in all.

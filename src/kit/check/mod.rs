@@ -22,7 +22,8 @@ mod advice;
 mod describe;
 mod determinism;
 mod figures;
-mod nonsense;
+mod odd_records;
+mod odd_replies;
 mod records;
 mod replies;
 mod report;
@@ -36,7 +37,7 @@ use std::time::Instant;
 use crate::domain::Notification;
 use crate::plugin::{Host, HostError, LoadError, LoadProblem, Plugin, Settings};
 
-use nonsense::ordinary;
+use odd_records::ordinary;
 use report::Outcome;
 use shops::Shop;
 use subject::Subject;

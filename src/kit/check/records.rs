@@ -1,7 +1,7 @@
 //! Records that nobody would send: each becomes a request that keeps the rules, or is refused as `unusable-record`.
 
 use super::advice;
-use super::nonsense::{self, odd_urls};
+use super::odd_records::{self, odd_urls};
 use super::report::Outcome;
 use super::shops::{self, Shop};
 use super::subject::Subject;
@@ -12,7 +12,7 @@ use crate::plugin::{CallError, Endpoint, Fault, Refusal};
 pub(super) async fn check(subject: &Subject, ordinary: &Notification, shops: &[Shop]) -> Outcome {
     let mut outcome = Outcome::passed(String::new());
     let (mut written, mut refused) = (0_usize, 0_usize);
-    for (number, (what, notification)) in nonsense::records(ordinary).into_iter().enumerate() {
+    for (number, (what, notification)) in odd_records::records(ordinary).into_iter().enumerate() {
         for shop in shops::some(shops, number) {
             match subject.format(&notification, &shop.endpoint, &shop.attempt).await {
                 Ok(_) => written += 1,

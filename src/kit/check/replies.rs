@@ -1,19 +1,19 @@
 //! Replies that nobody would send: each gets a verdict, and the failure of a server is never a confirmation.
 
 use super::advice;
-use super::nonsense;
+use super::odd_replies;
 use super::report::Outcome;
 use super::shops::{self, Shop};
 use super::subject::Subject;
 use crate::domain::{Notification, Verdict};
-use crate::kit::case::{CaseReply, Judged};
+use crate::kit::form::{CaseReply, Judged};
 use crate::plugin::{CallError, Fault};
 
 /// Has the plugin judge all of them.
 pub(super) async fn check(subject: &Subject, notification: &Notification, shops: &[Shop]) -> Outcome {
     let mut outcome = Outcome::passed(String::new());
     let [mut confirmed, mut retried, mut stopped] = [0_usize; 3];
-    for (number, answer) in nonsense::replies().into_iter().enumerate() {
+    for (number, answer) in odd_replies::replies().into_iter().enumerate() {
         for shop in shops::some(shops, number) {
             let what = &answer.what;
             let given = || {

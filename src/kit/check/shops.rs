@@ -5,7 +5,8 @@ use super::report::Outcome;
 use super::settings::Named;
 use super::subject::Subject;
 use crate::domain::Notification;
-use crate::kit::case::{Case, CaseRequest, Given, Judged};
+use crate::kit::case::{Case, Given};
+use crate::kit::form::{CaseRequest, Judged};
 use crate::kit::keys::{self, CaseKey};
 use crate::plugin::{AttemptContext, CallError, Endpoint, Fault, KeyNeed, Refusal};
 
