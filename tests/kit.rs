@@ -243,7 +243,7 @@ fn a_plugin_that_breaks_the_contract_is_told_how() {
     let long = "(drop (memory.grow (i32.const 64))) (i32.store (i32.const 4224) (i32.const 2000000)) (i32.const 4192)";
     request(
         Guest { format: long, ..GOOD },
-        &["it the request's body has 2000000 bytes, and 1048576 are allowed"],
+        &["the request's body has 2000000 bytes, and 1048576 are allowed"],
     );
     let module = r#"(data (i32.const 1024) "\00\05\00\00\06\00\00\00\06\05\00\00\0f\00\00\00")
         (data (i32.const 1280) "x-note1\0d\0ahost: evil.x") (data (i32.const 1200) "https://evil.example/")"#;
@@ -281,7 +281,7 @@ fn what_a_request_depends_on_is_told() {
     for part in [
         "ok    determinism  100 runs, in an instance each and on three hosts, gave the same bytes and verdicts",
         "depends on the attempt's entropy: body",
-        "ok    imports      of the contract nothing; of WASI 1",
+        "ok    imports      of the contract crypto@0.1.0, types@0.1.0; of WASI 1",
         "wasi:random/random@0.2.0",
         "WASI is empty here",
     ] {

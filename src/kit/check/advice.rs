@@ -60,3 +60,15 @@ pub(super) fn on_fault(fault: &Fault) -> &'static str {
         Fault::Panicked(_) => "this is paynotify's to mend: report it, with the plugin",
     }
 }
+
+/// A fault as the end of a sentence about the plugin.
+pub(super) fn words(fault: &Fault) -> String {
+    match fault {
+        Fault::InvalidRequest(problem) => problem.to_string(),
+        Fault::Trapped(_)
+        | Fault::TimedOut(_)
+        | Fault::OverLimit(_)
+        | Fault::Refused { .. }
+        | Fault::Panicked(_) => format!("it {fault}"),
+    }
+}

@@ -35,11 +35,16 @@ pub(super) async fn check(subject: &Subject, ordinary: &Notification, shops: &[S
             let endpoint = Endpoint { url: url.to_owned(), origins: vec![origin], ..shop.endpoint.clone() };
             match subject.format(ordinary, &endpoint, &shop.attempt).await {
                 Ok(_) => written += 1,
+                // Some formats allow no query: the URL is as much the merchant's choice as its settings.
+                Err(CallError::Fault(Fault::Refused {
+                    kind: Refusal::UnusableSettings | Refusal::UnusableRecord,
+                    ..
+                })) => refused += 1,
                 Err(error) => wrong(&mut outcome, &format!("the URL {url}"), &error, shop, ordinary),
             }
         }
     }
-    outcome.text = format!("{written} written, {refused} refused as unusable-record");
+    outcome.text = format!("{written} written, {refused} refused");
     outcome
 }
 
@@ -47,12 +52,12 @@ fn wrong(outcome: &mut Outcome, what: &str, error: &CallError, shop: &Shop, noti
     let (words, change) = match error {
         CallError::Busy => ("there was no room for the call".to_owned(), "try again"),
         CallError::Fault(fault @ Fault::Refused { kind: Refusal::UnusableRecord, .. }) => {
-            (format!("it {fault}"), "say which field, and what is wrong with it")
+            (advice::words(fault), "say which field, and what is wrong with it")
         }
         CallError::Fault(fault @ Fault::Refused { .. }) => {
-            (format!("it {fault}"), "the record is to blame: answer `unusable-record`, and name the field")
+            (advice::words(fault), "the record is to blame: answer `unusable-record`, and name the field")
         }
-        CallError::Fault(fault) => (format!("it {fault}"), advice::on_fault(fault)),
+        CallError::Fault(fault) => (advice::words(fault), advice::on_fault(fault)),
     };
     outcome.wrong_for(format!("{what}: {words}"), change.to_owned(), shop.given(notification, None));
 }

@@ -51,7 +51,7 @@ pub(super) async fn check(plugin: &Plugin, given: &[Named]) -> (Outcome, Vec<Nam
     }
     let names: Vec<_> = accepted.iter().map(|(name, _)| name.as_str()).collect();
     let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-    outcome.text = format!("accepted: {names}; {refused} kinds of nonsense are refused");
+    outcome.text = format!("accepted: {names}; kinds of nonsense refused: {refused}");
     (outcome, accepted)
 }
 

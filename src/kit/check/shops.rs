@@ -80,10 +80,11 @@ pub(super) async fn check(
                     // A key of the wrong kind for these settings is no mistake, as long as there is a right one.
                     let by_key = matches!(fault, Fault::Refused { kind: Refusal::UnusableKey, .. });
                     if by_key {
-                        outcome.notes.push(format!("with {keys_name} and {name} it {fault}"));
+                        outcome.notes.push(format!("with {keys_name} and {name} {}", advice::words(&fault)));
                     }
                     if refusal.is_none() || !by_key {
-                        refusal = Some((format!("with {keys_name} and {name} it {fault}"), fault));
+                        refusal =
+                            Some((format!("with {keys_name} and {name} {}", advice::words(&fault)), fault));
                     }
                 }
             }
@@ -101,7 +102,7 @@ pub(super) async fn check(
     }
     outcome.text = match first {
         Some(request) => format!(
-            "{} {}, {} header fields, a body of {} bytes; {} ways with settings and keys",
+            "{} {}; header fields: {}; bytes of body: {}; ways with settings and keys: {}",
             request.method,
             request.url.split('?').next().unwrap_or_default(),
             request.headers.len(),
