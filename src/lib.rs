@@ -18,7 +18,8 @@
 //! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits |
 //! | [`config`] | what a file says, checked | the edges' settings |
 //! | [`app`] | builds all of it, and ends it in order | everything |
-//! | [`cli`] | the commands | [`app`], [`config`], [`http`] |
+//! | [`kit`] | tries, records and checks a plugin for its author; sends nothing | [`plugin`], [`domain`] |
+//! | [`cli`] | the commands | [`app`], [`config`], [`http`], [`kit`] |
 //!
 //! The edges do not know each other, and `domain` knows none of them; `tests/tidy.rs` holds the code to this table.
 //! ARCHITECTURE.md walks through one notification's way.
@@ -33,5 +34,6 @@ pub mod delivery;
 pub mod domain;
 pub mod http;
 pub mod journal;
+pub mod kit;
 pub mod plugin;
 mod sqlite;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of this crate.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("domain", &["domain"]),
     ("clock", &["domain"]),
     ("sqlite", &["sqlite"]),
@@ -16,7 +16,8 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("api", &["api", "broker", "journal", "domain", "clock"]),
     ("config", &["config", "broker", "plugin", "http", "domain", "app"]),
     ("app", &["api", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
-    ("cli", &["cli", "app", "broker", "config", "http", "domain"]),
+    ("kit", &["kit", "plugin", "domain"]),
+    ("cli", &["cli", "app", "broker", "config", "http", "domain", "kit", "plugin"]),
 ];
 
 /// What `domain` must not name at all: the outside world, the time and chance.

@@ -18,7 +18,7 @@ use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
 use super::lines::Lines;
 use super::places::{OwnPlaces, Place};
-use super::sandbox::{self, Guest, Surroundings};
+use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
 /// Where, and with which settings and keys, a merchant wants to be told.
@@ -63,8 +63,15 @@ pub struct Plugin(Arc<Loaded>);
 struct Loaded {
     callee: Callee,
     description: Description,
+    surface: Surface,
     hash: String,
     file: String,
+}
+
+/// What a component gives and asks for, by the names of the interfaces.
+pub(super) struct Surface {
+    pub(super) contract: String,
+    pub(super) imports: Vec<String>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -78,9 +85,15 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    pub(super) fn new(callee: Callee, description: Description, hash: String, file: &str) -> Self {
+    pub(super) fn new(
+        callee: Callee,
+        description: Description,
+        surface: Surface,
+        hash: String,
+        file: &str,
+    ) -> Self {
         let callee = Callee { name: description.name.as_str().into(), ..callee };
-        Self(Arc::new(Loaded { callee, description, hash, file: file.to_owned() }))
+        Self(Arc::new(Loaded { callee, description, surface, hash, file: file.to_owned() }))
     }
 
     /// What it says of itself.
@@ -99,6 +112,24 @@ impl Plugin {
     #[must_use]
     pub fn file(&self) -> &str {
         &self.0.file
+    }
+
+    /// The interface that it was built for, with its version: `paynotify:merchant/plugin@0.1.0`.
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        &self.0.surface.contract
+    }
+
+    /// The interfaces that it asks for, as it names them.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.0.surface.imports
+    }
+
+    /// The most that any one of its calls has taken so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.callee.meter.usage()
     }
 
     /// Asks whether the settings of a merchant's file do.
@@ -223,12 +254,13 @@ pub(super) struct Callee {
     /// The format's name, or until that is known the file's.
     name: Arc<str>,
     places: OwnPlaces,
+    meter: Arc<Meter>,
 }
 
 impl Callee {
     pub(super) fn new(host: Arc<Shared>, pre: MerchantPluginPre<Guest>, name: &str) -> Self {
         let places = OwnPlaces::new(host.settings.calls_per_plugin);
-        Self { host, pre, name: name.into(), places }
+        Self { host, pre, name: name.into(), places, meter: Arc::default() }
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
@@ -259,13 +291,14 @@ impl Callee {
             turns: self.host.places.turns(),
         };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
-        let pre = self.pre.clone();
+        let (pre, meter) = (self.pre.clone(), Arc::clone(&self.meter));
         let task = self.host.threads.spawn(async move {
             let result = async {
                 let plugin = pre.instantiate_async(&mut store).await?;
                 body(&mut store, &plugin).await
             }
             .await;
+            meter.note(store.data());
             // The memory is back in the pool before the place is free.
             drop(store);
             drop(place);

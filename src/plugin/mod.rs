@@ -35,4 +35,5 @@ pub use fault::{CallError, Fault, Limit, Refusal};
 pub use host::{Host, HostError};
 pub use load::{LoadError, LoadProblem};
 pub use registry::Registry;
+pub use sandbox::Usage;
 pub use settings::Settings;

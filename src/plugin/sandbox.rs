@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
@@ -27,6 +28,35 @@ pub(super) struct Surroundings {
     pub(super) turns: Arc<Semaphore>,
 }
 
+/// The most that any one call of a plugin has taken so far, each against its bound in [`Settings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The memory of all of its memories together, in bytes: `memory`.
+    pub memory: usize,
+    /// The calls of `crypto`, as they are counted: `host_calls`.
+    pub host_calls: u32,
+    /// The running time, in whole steps of 10 ms: `call_timeout`.
+    pub running: Duration,
+}
+
+/// Where the calls of a plugin leave what they have taken.
+#[derive(Default)]
+pub(super) struct Meter(Mutex<Usage>);
+
+impl Meter {
+    pub(super) fn usage(&self) -> Usage {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the call of this guest, which has ended.
+    pub(super) fn note(&self, guest: &Guest) {
+        let mut most = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        most.memory = most.memory.max(guest.memory_used);
+        most.host_calls = most.host_calls.max(guest.settings.host_calls - guest.host_calls_left);
+        most.running = most.running.max(TICK * guest.steps);
+    }
+}
+
 /// What the gateway keeps for one guest while it runs.
 pub(super) struct Guest {
     wasi: WasiCtx,
@@ -36,6 +66,8 @@ pub(super) struct Guest {
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
+    /// The steps of running time that were counted.
+    steps: u32,
     settings: Arc<Settings>,
 }
 
@@ -52,6 +84,7 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
+        steps: 0,
         settings: Arc::clone(settings),
     };
     let mut store = Store::new(engine, guest);
@@ -63,10 +96,12 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     let turn: Turn = Turn::default();
     store.set_epoch_deadline(1);
     // The step begins anew when the guest goes on, so that waiting for a processor costs it nothing.
-    store.epoch_deadline_callback(move |_| match steps_left.checked_sub(1) {
+    store.epoch_deadline_callback(move |mut store| match steps_left.checked_sub(1) {
         None => Err(TimeIsUp.into()),
         Some(left) => {
             steps_left = left;
+            let guest = store.data_mut();
+            guest.steps = guest.steps.saturating_add(1);
             let pause: Pin<Box<dyn Future<Output = ()> + Send>> = if steps - left > SHORT_STEPS {
                 Box::pin(next_turn(Arc::clone(&turn), Arc::clone(&turns)))
             } else {

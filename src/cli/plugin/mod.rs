@@ -1,0 +1,43 @@
+//! `paynotify plugin`: for whoever writes a plugin.
+
+mod cases;
+mod check;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::Failure;
+use crate::plugin::{Host, Plugin, Settings};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginVerb {
+    /// Has a plugin format one record and shows the request as it would be sent; with a reply, its verdict on that.
+    Run(run::Run),
+    /// Holds a plugin against recorded cases. Exit code 1 if anything differs.
+    Cases(cases::Cases),
+    /// Checks that a plugin keeps the contract, whatever it is given, and measures it. Exit code 1 if it does not.
+    Check(check::Check),
+}
+
+/// Carries out one of them.
+pub(super) async fn main(verb: &PluginVerb) -> Result<(), Failure> {
+    match verb {
+        PluginVerb::Run(run) => run::run(run).await,
+        PluginVerb::Cases(cases) => cases::cases(cases).await,
+        PluginVerb::Check(check) => check::check(check).await,
+    }
+}
+
+/// The plugin, on a host with the bounds of a gateway in which nothing is configured.
+async fn load(file: &Path) -> anyhow::Result<Plugin> {
+    let host = Host::new(Settings::default())?;
+    Ok(host.load(file).await?)
+}
+
+/// The text of a file.
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
