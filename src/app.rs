@@ -163,6 +163,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     }
     create_private_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+    keep_versions(&config, &merchants).await?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
     let mut registry = Registry::with_prefix("paynotify");
     let broker = open_broker(&config, &merchants, &mut registry).await?;
@@ -177,7 +178,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
     let (ladder, policy) = (config.ladder.clone(), config.policy);
-    let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
+    let (broker_too, journal_too, keep) = (Arc::clone(&broker), Arc::clone(&journal), config.transcripts);
+    let deliverer = Deliverer::new(broker_too, journal_too, merchants, ladder, policy, keep);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);
     tokio::select! {
@@ -283,8 +285,19 @@ impl broker::amqp::Fetch for ManagementClient {
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         batch: config.journal_batch,
-        ..journal::Settings::new(config.data.join("journal.sqlite"))
+        transcripts_kept: config.transcripts_kept,
+        ..journal::Settings::new(config.journal_file())
     }
+}
+
+/// Keeps the plugins' files for whoever makes an attempt again.
+async fn keep_versions(config: &Config, merchants: &Merchants) -> anyhow::Result<()> {
+    let versions = plugin::Versions::new(config.versions_folder(), config.versions_kept);
+    let plugins: Vec<_> = merchants.values().map(|merchant| merchant.plugin.clone()).collect();
+    for error in tokio::task::spawn_blocking(move || versions.keep(&plugins)).await? {
+        tracing::error!(%error, "a version of a plugin is not kept: its attempts cannot be made again");
+    }
+    Ok(())
 }
 
 /// Makes a folder that only this user can enter, if it is not there.

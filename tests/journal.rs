@@ -61,6 +61,7 @@ fn entry(id: &str, moment: i64, state: State, attempt: Option<Attempt>) -> Entry
         at: at(moment),
         state,
         attempt,
+        transcript: None,
     }
 }
 

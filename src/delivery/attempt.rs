@@ -8,6 +8,7 @@ use crate::clock;
 use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, Verdict};
 use crate::journal;
 use crate::plugin::{AttemptContext, CallError};
+use crate::replay::Transcript;
 
 use super::Merchant;
 
@@ -15,6 +16,15 @@ use super::Merchant;
 pub(super) struct Attempted {
     pub(super) happened: Happened,
     pub(super) record: Option<journal::Attempt>,
+    /// What went into the plugin's calls and what came out, if it was called.
+    pub(super) transcript: Option<Transcript>,
+}
+
+impl Attempted {
+    /// No attempt was made.
+    pub(super) fn without(happened: Happened) -> Self {
+        Self { happened, record: None, transcript: None }
+    }
 }
 
 /// Makes the attempt that the envelope's progress asks for.
@@ -23,9 +33,14 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     let context =
         AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
     let Merchant { plugin, endpoint, .. } = merchant;
-    let mut request = match plugin.format(&envelope.notification, endpoint, &context).await {
+    let notification = &envelope.notification;
+    let formatted = plugin.format_under(notification, endpoint.into(), &context).await;
+    let mut transcript = Transcript::begin(plugin.into(), endpoint.into(), &context, &formatted);
+    let mut request = match formatted.result {
         Ok(request) => request,
-        Err(error) => return Attempted { happened: Happened::Held(held(error)), record: None },
+        Err(error) => {
+            return Attempted { happened: Happened::Held(held(error)), record: None, transcript };
+        }
     };
     if let Some(authorization) = &merchant.authorization {
         request.headers.insert(AUTHORIZATION, authorization.clone());
@@ -36,7 +51,11 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());
             record.reply = Some(excerpt(&reply));
-            match plugin.judge(&envelope.notification, endpoint, &context, &reply).await {
+            let judged = plugin.judge_under(notification, endpoint.into(), &context, &reply).await;
+            if let Some(transcript) = &mut transcript {
+                transcript.add_reply(&reply, &judged);
+            }
+            match judged.result {
                 Ok(verdict) => Happened::Replied(with_retry_after(verdict, &reply)),
                 Err(error) => Happened::Held(held(error)),
             }
@@ -44,7 +63,7 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     };
     (record.result, record.detail) = result(&happened);
     record.duration = began.elapsed();
-    Attempted { happened, record: Some(record) }
+    Attempted { happened, record: Some(record), transcript }
 }
 
 fn held(error: CallError) -> HoldReason {

@@ -23,6 +23,7 @@ use crate::domain::{
     Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
+use crate::replay::{Keep, Transcript};
 
 use attempt::{Attempted, attempt};
 pub use merchant::{Merchant, Merchants};
@@ -45,12 +46,14 @@ pub struct Deliverer {
     merchants: Merchants,
     ladder: Ladder,
     policy: Policy,
+    keep: Keep,
     under_way: UnderWay,
     punctuality: Punctuality,
 }
 
 impl Deliverer {
-    /// A deliverer to these merchants. `ladder` is the one that a hold of an unknown merchant is decided with.
+    /// A deliverer to these merchants. `ladder` is the one that a hold of an unknown merchant is decided with, `keep` says of
+    /// which attempts a transcript is kept.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
@@ -58,9 +61,11 @@ impl Deliverer {
         merchants: Merchants,
         ladder: Ladder,
         policy: Policy,
+        keep: Keep,
     ) -> Self {
         let punctuality = Punctuality::new(policy.missing_after);
-        Self { broker, journal, merchants, ladder, policy, under_way: UnderWay::default(), punctuality }
+        let under_way = UnderWay::default();
+        Self { broker, journal, merchants, ladder, policy, keep, under_way, punctuality }
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -124,7 +129,7 @@ impl Deliverer {
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, Attempted { happened, record: None }).await;
+                self.conclude(in_hand, Attempted::without(happened)).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
@@ -152,12 +157,13 @@ impl Deliverer {
     /// Decides what follows, records it and carries it out.
     async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
         let envelope = &in_hand.envelope;
-        let Attempted { happened, record } = attempted;
+        let Attempted { happened, record, transcript } = attempted;
         let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
         log(envelope, in_hand.late, record.as_ref(), &step);
-        let entry = entry(envelope, record, &step);
+        let transcript = transcript.filter(|transcript| self.keep.keeps(transcript));
+        let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;
         match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
             None => in_hand.receipt.hand_back().await,
@@ -179,12 +185,11 @@ impl Deliverer {
 
     /// What comes of the attempt.
     async fn attempt(&self, envelope: &Envelope) -> Attempted {
-        let without = |happened| Attempted { happened, record: None };
         let Some(merchant) = self.merchant(envelope) else {
-            return without(Happened::Held(HoldReason::UnknownMerchant));
+            return Attempted::without(Happened::Held(HoldReason::UnknownMerchant));
         };
         let Some(_slot) = merchant.slot() else {
-            return without(Happened::Held(HoldReason::MerchantBusy));
+            return Attempted::without(Happened::Held(HoldReason::MerchantBusy));
         };
         attempt(envelope, merchant).await
     }
@@ -284,7 +289,12 @@ impl InHand {
     }
 }
 
-fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep) -> Entry {
+fn entry(
+    envelope: &Envelope,
+    attempt: Option<journal::Attempt>,
+    transcript: Option<&Transcript>,
+    step: &NextStep,
+) -> Entry {
     let at = clock::now();
     let state = match step {
         NextStep::Retry(progress) => {
@@ -313,6 +323,10 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         at,
         state,
         attempt,
+        transcript: transcript.map(|transcript| journal::Transcript {
+            number: envelope.progress.attempt.get(),
+            content: transcript.to_json(),
+        }),
     }
 }
 

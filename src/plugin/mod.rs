@@ -14,12 +14,14 @@
 
 mod bindings;
 mod call;
+mod conditions;
 mod convert;
 mod crypto;
 mod description;
 mod engine;
 mod fault;
 mod host;
+mod host_calls;
 mod lines;
 mod load;
 mod registry;
@@ -29,10 +31,14 @@ mod versions;
 mod wasi;
 
 pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
+pub use conditions::{Called, Conditions, EndpointRecord, KeyBinding};
 pub use crypto::{Algorithm, Encoding, Key, KeyAlgorithm, KeyProblem, KeyText, Keys, Secret};
 pub use description::{Description, KeyNeed, LadderPreset};
 pub use fault::{CallError, Fault, Limit, Refusal};
 pub use host::{Host, HostError};
+pub use host_calls::{
+    AnsweredBy, ArgumentsDigest, Base64, HostAnswer, HostCall, HostCallError, HostCalls, HostFunction,
+};
 pub use load::{LoadError, LoadProblem};
 pub use registry::Registry;
 pub use settings::Settings;
