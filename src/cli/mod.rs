@@ -2,6 +2,8 @@
 
 mod client;
 mod config;
+mod plugin;
+mod replay;
 mod run;
 mod topology;
 
@@ -32,6 +34,9 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Works with plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginVerb),
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +160,7 @@ pub fn main() -> ExitCode {
             Verb::Status(status) => client::status(&status).await,
             Verb::Config(ConfigVerb::Check(file)) => config::check(&file.config).await,
             Verb::Config(ConfigVerb::Default) => config::print_default(),
+            Verb::Plugin(verb) => plugin::main(&verb).await,
         }
     });
     match result {
