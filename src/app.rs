@@ -14,7 +14,7 @@ use crate::broker::amqp::{AmqpBroker, Operator, Surroundings};
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{self, Broker};
 use crate::config::{self, Config, LadderChoice, Problem};
-use crate::delivery::{Deliverer, Merchant, Merchants};
+use crate::delivery::{Deliverer, Merchant, Merchants, Shadow, Shadows};
 use crate::domain::{Ladder, Reply, Request};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::{http, plugin};
@@ -69,7 +69,8 @@ async fn ready_merchant(
         .check_settings(&merchant.settings_json)
         .await
         .map_err(|error| merchant.wrong("settings", error))?;
-    check_keys(merchant, &plugin)?;
+    let shadow = shadow(config, merchant, registry).await?;
+    check_keys(merchant, &plugin, shadow.as_ref().map(Shadow::plugin))?;
     let ladder = ladder(config, merchant, &plugin)?;
     let endpoint = plugin::Endpoint {
         url: merchant.url.clone(),
@@ -85,14 +86,49 @@ async fn ready_merchant(
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
     let client = http::Client::new(&settings, roots);
     let in_flight = merchant.in_flight.unwrap_or(config.in_flight_per_merchant);
-    Ok(Merchant::new(plugin, endpoint, ladder, client, merchant.authorization.clone(), in_flight))
+    let authorization = merchant.authorization.clone();
+    let mut ready = Merchant::new(plugin, endpoint, ladder, client, authorization, in_flight);
+    ready.shadow = shadow;
+    Ok(ready)
 }
 
-/// Holds the merchant's keys against what its plugin asks for.
-fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<(), Problem> {
+/// The plugin that runs beside the merchant's own: it is told the same, but for its settings.
+async fn shadow(
+    config: &Config,
+    merchant: &config::Merchant,
+    registry: &plugin::Registry,
+) -> Result<Option<Shadow>, Problem> {
+    let Some(config::Shadow { plugin: name, settings_json }) = &merchant.shadow else { return Ok(None) };
+    let Some(plugin) = registry.get(name) else {
+        let folder = config.plugins.display();
+        return Err(merchant.wrong("shadow", format!("no plugin in {folder} is named `{name}`")));
+    };
+    plugin.check_settings(settings_json).await.map_err(|error| merchant.wrong("shadow_settings", error))?;
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
+    if let Some(need) = plugin.description().keys.iter().find(lacks) {
+        let problem = format!("plugin `{name}` needs a key of the role `{}`: {}", need.role, need.summary);
+        return Err(merchant.wrong("shadow", problem));
+    }
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: settings_json.clone(),
+        keys: merchant.keys.clone(),
+    };
+    Ok(Some(Shadow::new(plugin, endpoint)))
+}
+
+/// Holds the merchant's keys against what its plugin asks for. A key can be there for its shadow alone.
+fn check_keys(
+    merchant: &config::Merchant,
+    plugin: &plugin::Plugin,
+    shadow: Option<&plugin::Plugin>,
+) -> Result<(), Problem> {
     let needs = &plugin.description().keys;
+    let needs_of_shadow = shadow.map_or(&[][..], |shadow| &shadow.description().keys[..]);
     for (index, key) in merchant.keys.iter().enumerate() {
-        let Some(need) = needs.iter().find(|need| need.role == key.role()) else {
+        let Some(need) = needs.iter().chain(needs_of_shadow).find(|need| need.role == key.role()) else {
             let roles: Vec<_> = needs.iter().map(|need| format!("`{}`", need.role)).collect();
             let roles = if roles.is_empty() { "none at all".to_owned() } else { roles.join(", ") };
             let problem = format!(
@@ -171,6 +207,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
+    let shadows = Shadows::registered(&mut registry, &merchants);
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
@@ -179,7 +216,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
     let (ladder, policy) = (config.ladder.clone(), config.policy);
     let (broker_too, journal_too, keep) = (Arc::clone(&broker), Arc::clone(&journal), config.transcripts);
-    let deliverer = Deliverer::new(broker_too, journal_too, merchants, ladder, policy, keep);
+    let deliverer = Deliverer::new(broker_too, journal_too, merchants, ladder, policy, keep, shadows);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);
     tokio::select! {
@@ -293,7 +330,11 @@ fn journal_settings(config: &Config) -> journal::Settings {
 /// Keeps the plugins' files for whoever makes an attempt again.
 async fn keep_versions(config: &Config, merchants: &Merchants) -> anyhow::Result<()> {
     let versions = plugin::Versions::new(config.versions_folder(), config.versions_kept);
-    let plugins: Vec<_> = merchants.values().map(|merchant| merchant.plugin.clone()).collect();
+    let used = |merchant: &Arc<Merchant>| {
+        let shadow = merchant.shadow.as_ref().map(|shadow| shadow.plugin().clone());
+        [Some(merchant.plugin.clone()), shadow].into_iter().flatten()
+    };
+    let plugins: Vec<_> = merchants.values().flat_map(used).collect();
     for error in tokio::task::spawn_blocking(move || versions.keep(&plugins)).await? {
         tracing::error!(%error, "a version of a plugin is not kept: its attempts cannot be made again");
     }

@@ -20,7 +20,7 @@ use crate::replay::Keep;
 use crate::{http, plugin};
 
 pub use document::Problem;
-pub use merchant::{LadderChoice, Merchant, Timeouts};
+pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
 pub use raw::LogFormat;
 
 /// Every default, with comments: what `paynotify config default` prints.

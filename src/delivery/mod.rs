@@ -7,6 +7,7 @@
 mod attempt;
 mod merchant;
 mod missing;
+mod shadow;
 mod under_way;
 
 use std::num::NonZeroU32;
@@ -28,6 +29,7 @@ use crate::replay::{Keep, Transcript};
 use attempt::{Attempted, attempt};
 pub use merchant::{Merchant, Merchants};
 use missing::Punctuality;
+pub use shadow::{Shadow, Shadows};
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
@@ -47,6 +49,7 @@ pub struct Deliverer {
     ladder: Ladder,
     policy: Policy,
     keep: Keep,
+    shadows: Shadows,
     under_way: UnderWay,
     punctuality: Punctuality,
 }
@@ -62,10 +65,11 @@ impl Deliverer {
         ladder: Ladder,
         policy: Policy,
         keep: Keep,
+        shadows: Shadows,
     ) -> Self {
         let punctuality = Punctuality::new(policy.missing_after);
         let under_way = UnderWay::default();
-        Self { broker, journal, merchants, ladder, policy, keep, under_way, punctuality }
+        Self { broker, journal, merchants, ladder, policy, keep, shadows, under_way, punctuality }
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -77,6 +81,8 @@ impl Deliverer {
         let seeker = Arc::clone(&this);
         let until = drained.clone();
         let seeking = tokio::spawn(async move { seeker.seek_missing(until).await });
+        let (beside, until) = (Arc::clone(&this), drained.clone());
+        let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -99,6 +105,7 @@ impl Deliverer {
             under_way.shutdown().await;
         }
         report(seeking.await);
+        report(comparing.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -125,7 +132,15 @@ impl Deliverer {
             None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
                 let attempted = self.attempt(&in_hand.envelope).await;
+                let observed = self.merchant(&in_hand.envelope).and_then(|merchant| {
+                    let notification = &in_hand.envelope.notification;
+                    self.shadows.observe(merchant, notification, attempted.transcript.as_ref())
+                });
                 self.conclude(in_hand, attempted).await;
+                // The real one is settled, whatever becomes of this.
+                if let Some(observed) = observed {
+                    self.shadows.submit(observed);
+                }
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
