@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use paynotify::journal::{Lookup, look_up};
 use serde_json::{Value, json};
 
 use support::gateway::{Gateway, SOON, Store, record};
@@ -132,6 +133,12 @@ async fn every_attempt_is_made_again_to_the_byte() {
             let by = story["attempts"][number - 1]["plugin"].as_str().expect("a plugin");
             assert!(said.starts_with(&format!("{id}/{number}, by {by}: ")), "{said}");
         }
+        let journal = gateway.folder().join("data/journal.sqlite");
+        let kept = look_up(&journal, &id.parse().expect("an id"), None).await.expect("readable");
+        let Lookup::Found(kept) = kept else { panic!("{kept:?}") };
+        let size = kept.transcript.content.len();
+        println!("{id}: a record of {} bytes has a transcript of {size} bytes", kept.raw.len());
+        assert!(size < 8_192, "{}", kept.transcript.content);
     }
     gateway.stop();
     // Neither the gateway is needed, nor a merchant's file, nor a key, nor what lies in the plugins' folder.

@@ -410,7 +410,7 @@ mod tests {
         let mut desk = Desk::new(None);
         for _ in 0..MOST_CALLS + 1 {
             desk.note::<Vec<u8>>(
-                Asked::describe(&"k".repeat(1 << 20)),
+                Asked::describe(&"k".repeat(1 << 12)),
                 &Err(Limit::HostCalls(1)),
                 AnsweredBy::Key,
             );
