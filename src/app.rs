@@ -14,7 +14,7 @@ use crate::broker::amqp::{AmqpBroker, Operator, Surroundings};
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{self, Broker};
 use crate::config::{self, Config, LadderChoice, Problem};
-use crate::delivery::{self, Deliverer, Merchant, Merchants};
+use crate::delivery::{self, Deliverer, Merchant, Merchants, Rules, Shadow, Shadows};
 use crate::domain::{Ladder, Reply, Request};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::{http, plugin};
@@ -69,7 +69,8 @@ async fn ready_merchant(
         .check_settings(&merchant.settings_json)
         .await
         .map_err(|error| merchant.wrong("settings", error))?;
-    check_keys(merchant, &plugin)?;
+    let shadow = shadow(config, merchant, registry).await?;
+    check_keys(merchant, &plugin, shadow.as_ref().map(Shadow::plugin))?;
     let ladder = ladder(config, merchant, &plugin)?;
     let endpoint = plugin::Endpoint {
         url: merchant.url.clone(),
@@ -85,14 +86,49 @@ async fn ready_merchant(
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
     let client = http::Client::new(&settings, roots);
     let in_flight = merchant.in_flight.unwrap_or(config.in_flight_per_merchant);
-    Ok(Merchant::new(plugin, endpoint, ladder, client, merchant.authorization.clone(), in_flight))
+    let authorization = merchant.authorization.clone();
+    let mut ready = Merchant::new(plugin, endpoint, ladder, client, authorization, in_flight);
+    ready.shadow = shadow;
+    Ok(ready)
 }
 
-/// Holds the merchant's keys against what its plugin asks for.
-fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<(), Problem> {
+/// The plugin that runs beside the merchant's own: it is told the same, but for its settings.
+async fn shadow(
+    config: &Config,
+    merchant: &config::Merchant,
+    registry: &plugin::Registry,
+) -> Result<Option<Shadow>, Problem> {
+    let Some(config::Shadow { plugin: name, settings_json }) = &merchant.shadow else { return Ok(None) };
+    let Some(plugin) = registry.get(name) else {
+        let folder = config.plugins.display();
+        return Err(merchant.wrong("shadow", format!("no plugin in {folder} is named `{name}`")));
+    };
+    plugin.check_settings(settings_json).await.map_err(|error| merchant.wrong("shadow_settings", error))?;
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
+    if let Some(need) = plugin.description().keys.iter().find(lacks) {
+        let problem = format!("plugin `{name}` needs a key of the role `{}`: {}", need.role, need.summary);
+        return Err(merchant.wrong("shadow", problem));
+    }
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: settings_json.clone(),
+        keys: merchant.keys.clone(),
+    };
+    Ok(Some(Shadow::new(plugin, endpoint)))
+}
+
+/// Holds the merchant's keys against what its plugin asks for. A key can be there for its shadow alone.
+fn check_keys(
+    merchant: &config::Merchant,
+    plugin: &plugin::Plugin,
+    shadow: Option<&plugin::Plugin>,
+) -> Result<(), Problem> {
     let needs = &plugin.description().keys;
+    let needs_of_shadow = shadow.map_or(&[][..], |shadow| &shadow.description().keys[..]);
     for (index, key) in merchant.keys.iter().enumerate() {
-        let Some(need) = needs.iter().find(|need| need.role == key.role()) else {
+        let Some(need) = needs.iter().chain(needs_of_shadow).find(|need| need.role == key.role()) else {
             let roles: Vec<_> = needs.iter().map(|need| format!("`{}`", need.role)).collect();
             let roles = if roles.is_empty() { "none at all".to_owned() } else { roles.join(", ") };
             let problem = format!(
@@ -163,6 +199,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     }
     create_private_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+    keep_versions(&config, &merchants).await?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
     let mut registry = Registry::with_prefix("paynotify");
     let broker = open_broker(&config, &merchants, &mut registry).await?;
@@ -171,15 +208,16 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
     let faults = delivery::Metrics::new(&mut registry);
+    let shadows = Shadows::registered(&mut registry, &merchants);
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
     tracing::info!(%address, merchants = merchants.len(), "the gateway runs");
-    let (ladder, policy) = (config.ladder.clone(), config.policy);
+    let rules = Rules { ladder: config.ladder.clone(), policy: config.policy, keep: config.transcripts };
     let deliverer =
-        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy, faults);
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut failed, mut refusal) = (None, None, None, None);
     tokio::select! {
@@ -285,8 +323,23 @@ impl broker::amqp::Fetch for ManagementClient {
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         batch: config.journal_batch,
-        ..journal::Settings::new(config.data.join("journal.sqlite"))
+        transcripts_kept: config.transcripts_kept,
+        ..journal::Settings::new(config.journal_file())
     }
+}
+
+/// Keeps the plugins' files for whoever makes an attempt again.
+async fn keep_versions(config: &Config, merchants: &Merchants) -> anyhow::Result<()> {
+    let versions = plugin::Versions::new(config.versions_folder(), config.versions_kept);
+    let used = |merchant: &Arc<Merchant>| {
+        let shadow = merchant.shadow.as_ref().map(|shadow| shadow.plugin().clone());
+        [Some(merchant.plugin.clone()), shadow].into_iter().flatten()
+    };
+    let plugins: Vec<_> = merchants.values().flat_map(used).collect();
+    for error in tokio::task::spawn_blocking(move || versions.keep(&plugins)).await? {
+        tracing::error!(%error, "a version of a plugin is not kept: its attempts cannot be made again");
+    }
+    Ok(())
 }
 
 /// Makes a folder that only this user can enter, if it is not there.

@@ -14,8 +14,8 @@ use paynotify::domain::{
     TakeUp, Taken,
 };
 use paynotify::journal::{
-    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Search, Settings, SqliteJournal, State,
-    Story,
+    Acceptance, Attempt, Entry, Journal, JournalError, Kept, Lookup, Recording, Search, Settings,
+    SqliteJournal, State, Story, Transcript, look_up,
 };
 use sqlx::{Connection, SqliteConnection, query};
 use tempfile::TempDir;
@@ -61,6 +61,7 @@ fn entry(id: &str, moment: i64, state: State, attempt: Option<Attempt>) -> Entry
         at: at(moment),
         state,
         attempt,
+        transcript: None,
     }
 }
 
@@ -689,4 +690,102 @@ async fn what_is_held_is_released_by_pages() {
 
 fn id_of_merchant(name: &str) -> paynotify::domain::MerchantId {
     name.parse().expect("an id")
+}
+
+fn with_transcript(entry: Entry, number: u32, content: &str) -> Entry {
+    Entry { transcript: Some(Transcript { number, content: content.to_owned() }), ..entry }
+}
+
+async fn kept(folder: &TempDir, name: &str, number: Option<u32>) -> Lookup {
+    look_up(&folder.path().join("journal.db"), &id(name), number).await.expect("readable")
+}
+
+#[tokio::test]
+async fn a_transcript_is_found_by_its_attempt_also_when_the_journal_is_closed() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    record(journal, with_transcript(entry("n1", 1_000, waiting(2), Some(attempt(1))), 1, "{\"a\":1}")).await;
+    record(journal, with_transcript(entry("n1", 2_000, held(), None), 2, "{\"fault\":1}")).await;
+    record(journal, with_transcript(entry("n1", 3_000, ended(2), Some(attempt(2))), 2, "{\"a\":2}")).await;
+    record(journal, entry("n2", 3_000, ended(1), Some(attempt(1)))).await;
+    let found = |number, at_ms, content: &str| {
+        Lookup::Found(Kept {
+            raw: envelope("n1", "").notification.raw,
+            recorded_at: at(at_ms),
+            transcript: Transcript { number, content: content.to_owned() },
+        })
+    };
+    for open in [true, false] {
+        assert_eq!(kept(&folder, "n1", None).await, found(2, 3_000, "{\"a\":2}"), "the last of the last");
+        assert_eq!(kept(&folder, "n1", Some(1)).await, found(1, 1_000, "{\"a\":1}"));
+        assert_eq!(kept(&folder, "n1", Some(3)).await, Lookup::NotKept { numbers: vec![1, 2] });
+        assert_eq!(kept(&folder, "n2", None).await, Lookup::NotKept { numbers: Vec::new() });
+        assert_eq!(kept(&folder, "n3", None).await, Lookup::Unknown);
+        if open {
+            journal.close().await;
+        }
+    }
+    let missing = look_up(&folder.path().join("none"), &id("n1"), None).await.expect_err("not there");
+    assert!(missing.to_string().contains("cannot be opened"), "{missing}");
+}
+
+#[tokio::test]
+async fn transcripts_that_are_too_old_go_and_nothing_else_does() {
+    let folder = folder();
+    let settings = Settings {
+        transcripts_kept: Duration::from_secs(10),
+        ..Settings::new(folder.path().join("journal.db"))
+    };
+    let journal: &dyn Journal = &SqliteJournal::open(settings).await.expect("a journal");
+    for number in 1..=30 {
+        let at = i64::from(number) * 1_000;
+        record(
+            journal,
+            with_transcript(entry("n1", at, waiting(number + 1), Some(attempt(number))), number, "{}"),
+        )
+        .await;
+    }
+    let Lookup::NotKept { numbers } = kept(&folder, "n1", Some(99)).await else { panic!("there is none") };
+    assert_eq!(numbers, (20..=30).collect::<Vec<_>>());
+    assert_eq!(story(journal, "n1").await.attempts.len(), 30, "attempts stay");
+    journal.close().await;
+}
+
+/// Run it by hand: `cargo nextest run --workspace --test journal --run-ignored only --no-capture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_transcripts_cost() {
+    const ENTRIES: usize = 20_000;
+    let content = serde_json::json!({ "content": "x".repeat(2_900) }).to_string();
+    for round in 0..3 {
+        for transcript in [None, Some(content.as_str())] {
+            let folder = folder();
+            let journal = std::sync::Arc::new(open(&folder).await);
+            let begun = std::time::Instant::now();
+            let mut tasks = tokio::task::JoinSet::new();
+            for task in 0..64 {
+                let (journal, transcript) = (std::sync::Arc::clone(&journal), transcript.map(str::to_owned));
+                tasks.spawn(async move {
+                    for number in 0..ENTRIES / 64 {
+                        let entry = entry(&format!("n{task}-{number}"), 1_000, ended(1), Some(attempt(1)));
+                        let entry = match &transcript {
+                            Some(content) => with_transcript(entry, 1, content),
+                            None => entry,
+                        };
+                        journal.record(entry).await.expect("recorded");
+                    }
+                });
+            }
+            tasks.join_all().await;
+            let took = begun.elapsed();
+            journal.close().await;
+            let size = std::fs::metadata(folder.path().join("journal.db")).expect("there").len();
+            println!(
+                "round {round}, transcripts {}: {:.0} entries/s, {} bytes each",
+                transcript.is_some(),
+                ENTRIES as f64 / took.as_secs_f64(),
+                size / ENTRIES as u64
+            );
+        }
+    }
 }

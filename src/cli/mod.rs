@@ -33,7 +33,7 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Tries, records and checks plugins; sends nothing.
+    /// Tries, records, checks and replays plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
 }

@@ -17,10 +17,11 @@ use document::Document;
 
 use crate::broker::{self, Source, SourceFormat};
 use crate::domain::{BreakerPolicy, Ladder, Policy};
+use crate::replay::Keep;
 use crate::{http, plugin};
 
 pub use document::Problem;
-pub use merchant::{LadderChoice, Merchant, Timeouts};
+pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
 pub use raw::LogFormat;
 
 /// Every default, with comments: what `paynotify config default` prints.
@@ -57,6 +58,12 @@ pub struct Config {
     pub plugin: plugin::Settings,
     /// How many journal entries one transaction takes at most.
     pub journal_batch: usize,
+    /// Of which attempts a transcript is kept.
+    pub transcripts: Keep,
+    /// How long.
+    pub transcripts_kept: Duration,
+    /// How many versions of plugins are kept besides those in use.
+    pub versions_kept: usize,
     /// How logs look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -78,6 +85,21 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in any of them.
     pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
+        Self::read(file, merchants)
+    }
+
+    /// Reads the gateway's file alone, as if there were no merchants: for what needs none of their keys.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn load_without_merchants(file: &Path) -> Result<Self, Vec<Problem>> {
+        Self::read(file, |_, _| Vec::new())
+    }
+
+    fn read(
+        file: &Path,
+        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> Vec<Merchant>,
+    ) -> Result<Self, Vec<Problem>> {
         let document = Document::read(file).map_err(|problem| vec![problem])?;
         let raw: raw::Gateway = document.parse().map_err(|problem| vec![problem])?;
         let folder = document.folder();
@@ -121,10 +143,25 @@ impl Config {
             http: http_settings(&raw.http),
             plugin: plugin_settings(&raw.plugin, &data),
             journal_batch: raw.journal.batch.size(),
+            transcripts: raw.journal.transcripts,
+            transcripts_kept: raw.journal.transcripts_kept.get(),
+            versions_kept: raw.plugin.versions_kept.size(),
             log_format: raw.log.format,
             log_level: raw.log.level,
             data,
         })
+    }
+
+    /// The journal's file.
+    #[must_use]
+    pub fn journal_file(&self) -> PathBuf {
+        self.data.join("journal.sqlite")
+    }
+
+    /// The folder of plugins' [`Versions`](plugin::Versions).
+    #[must_use]
+    pub fn versions_folder(&self) -> PathBuf {
+        self.data.join("plugins")
     }
 
     /// A problem with a key of the gateway's file that was found later.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::shadow::Shadow;
 use crate::domain::{Ladder, MerchantId};
 use crate::{http, plugin};
 
@@ -21,6 +22,8 @@ pub struct Merchant {
     pub client: http::Client,
     /// What the gateway writes into the `authorization` header of each request, so that the plugin need not know it.
     pub authorization: Option<HeaderValue>,
+    /// A plugin that runs beside its own, and whose work is compared and never sent.
+    pub shadow: Option<Shadow>,
     slots: Arc<Semaphore>,
 }
 
@@ -35,7 +38,8 @@ impl Merchant {
         authorization: Option<HeaderValue>,
         in_flight: usize,
     ) -> Self {
-        Self { plugin, endpoint, ladder, client, authorization, slots: Arc::new(Semaphore::new(in_flight)) }
+        let slots = Arc::new(Semaphore::new(in_flight));
+        Self { plugin, endpoint, ladder, client, authorization, shadow: None, slots }
     }
 
     /// A place for one attempt, if there is one just now.

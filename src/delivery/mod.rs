@@ -9,6 +9,7 @@ mod breakers;
 mod merchant;
 mod missing;
 mod release;
+mod shadow;
 mod under_way;
 
 use std::num::NonZeroU32;
@@ -25,6 +26,7 @@ use crate::domain::{
     OutcomeEvent, Policy, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
+use crate::replay::{Keep, Transcript};
 
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
@@ -32,6 +34,7 @@ pub use breakers::Metrics;
 pub use merchant::{Merchant, Merchants};
 use missing::Punctuality;
 pub use release::Releases;
+pub use shadow::{Shadow, Shadows};
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
@@ -43,13 +46,24 @@ const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
 /// How long after it was found that another gateway may be at an attempt that is looked into again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// What a deliverer goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The ladder of a notification whose merchant is unknown.
+    pub ladder: Ladder,
+    /// For every notification.
+    pub policy: Policy,
+    /// Of which attempts a transcript is kept.
+    pub keep: Keep,
+}
+
 /// Takes deliveries and carries each through, until the broker stops handing them out.
 pub struct Deliverer {
     broker: Arc<dyn Broker>,
     journal: Arc<dyn Journal>,
     merchants: Merchants,
-    ladder: Ladder,
-    policy: Policy,
+    rules: Rules,
+    shadows: Shadows,
     under_way: UnderWay,
     punctuality: Punctuality,
     breakers: Breakers,
@@ -59,34 +73,32 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// A deliverer to these merchants. `ladder` is the one that a hold of an unknown merchant is decided with.
+    /// A deliverer to these merchants.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         merchants: Merchants,
-        ladder: Ladder,
-        policy: Policy,
+        rules: Rules,
         metrics: Metrics,
+        shadows: Shadows,
     ) -> Self {
         for merchant in merchants.values() {
             metrics.show(&merchant.plugin.description().name);
         }
-        let breakers = Breakers::new(policy.breaker, metrics);
+        let Rules { policy, .. } = rules;
         let (releases, changes) = release::channel();
-        let changes = Mutex::new(changes);
-        let punctuality = Punctuality::new(policy.missing_after);
         Self {
             broker,
             journal,
             merchants,
-            ladder,
-            policy,
+            rules,
+            shadows,
             under_way: UnderWay::default(),
-            punctuality,
-            breakers,
+            punctuality: Punctuality::new(policy.missing_after),
+            breakers: Breakers::new(policy.breaker, metrics),
             releases,
-            changes,
+            changes: Mutex::new(changes),
         }
     }
 
@@ -108,6 +120,8 @@ impl Deliverer {
         let releaser = Arc::clone(&this);
         let until = drained.clone();
         let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
+        let (beside, until) = (Arc::clone(&this), drained.clone());
+        let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -131,6 +145,7 @@ impl Deliverer {
         }
         report(seeking.await);
         report(releasing.await);
+        report(comparing.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -157,7 +172,15 @@ impl Deliverer {
             None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
                 let attempted = self.attempt(&in_hand.envelope).await;
+                let observed = self.merchant(&in_hand.envelope).and_then(|merchant| {
+                    let notification = &in_hand.envelope.notification;
+                    self.shadows.observe(merchant, notification, attempted.transcript.as_ref())
+                });
                 self.conclude(in_hand, attempted).await;
+                // The real one is settled, whatever becomes of this.
+                if let Some(observed) = observed {
+                    self.shadows.submit(observed);
+                }
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
@@ -176,7 +199,7 @@ impl Deliverer {
                 redelivered: in_hand.redelivered,
                 gateway: self.journal.gateway(),
                 at: clock::now(),
-                lag: self.policy.further_message_lag,
+                lag: self.rules.policy.further_message_lag,
             };
             let notification = &in_hand.envelope.notification;
             match in_hand.insist("looked up", || self.journal.take_up(notification, message)).await? {
@@ -191,20 +214,21 @@ impl Deliverer {
     /// Decides what follows, records it and carries it out.
     async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
         let envelope = &in_hand.envelope;
-        let Attempted { happened, record, failed: _, outdated } = attempted;
-        let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
+        let Attempted { happened, record, transcript, failed: _, outdated } = attempted;
+        let ladder = self.merchant(envelope).map_or(&self.rules.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         // A fault of a version that is no more keeps nothing waiting long.
         let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
-        let step = next_step(progress, ladder, &self.policy, happened, now, rand::random());
+        let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
         log(envelope, in_hand.late, record.as_ref(), &step);
-        let entry = entry(envelope, record, &step);
+        let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
+        let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;
         match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
             None => in_hand.receipt.hand_back().await,
             Some(Recording::Current(recorded)) => self.carry_out(in_hand, step, at, recorded).await,
             Some(Recording::Behind(standing)) => {
-                let lag = self.policy.further_message_lag;
+                let lag = self.rules.policy.further_message_lag;
                 match behind(&envelope.progress, in_hand.redelivered, standing, lag) {
                     Some(step) => self.catch_up(in_hand, step).await,
                     // Nothing is as far as what has just been recorded, so this cannot be; it comes again.
@@ -330,7 +354,12 @@ impl InHand {
     }
 }
 
-fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep) -> Entry {
+fn entry(
+    envelope: &Envelope,
+    attempt: Option<journal::Attempt>,
+    transcript: Option<&Transcript>,
+    step: &NextStep,
+) -> Entry {
     let at = clock::now();
     let state = match step {
         NextStep::Retry(progress) => {
@@ -360,6 +389,10 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         at,
         state,
         attempt,
+        transcript: transcript.map(|transcript| journal::Transcript {
+            number: envelope.progress.attempt.get(),
+            content: transcript.to_json(),
+        }),
     }
 }
 

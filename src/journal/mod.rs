@@ -22,7 +22,7 @@ use crate::domain::{
     Taken,
 };
 
-pub use sqlite::{Settings, SqliteJournal};
+pub use sqlite::{Settings, SqliteJournal, look_up};
 
 /// The record of everything that happened.
 #[async_trait]
@@ -183,6 +183,43 @@ pub struct Entry {
     pub state: State,
     /// The attempt, if one was made.
     pub attempt: Option<Attempt>,
+    /// What went into the attempt's plugin calls and what came out of them, if that is to be kept. There is one, too, of an
+    /// attempt that came to nothing by its plugin's fault.
+    pub transcript: Option<Transcript>,
+}
+
+/// An attempt's transcript, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// The attempt's number.
+    pub number: u32,
+    /// A JSON object that the journal does not look into.
+    pub content: String,
+}
+
+/// What is there of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing has been heard of the notification.
+    Unknown,
+    /// Nothing is kept of the attempt.
+    NotKept {
+        /// The attempts of which something is.
+        numbers: Vec<u32>,
+    },
+    /// This.
+    Found(Kept),
+}
+
+/// An attempt's transcript, and the notification that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The notification's text.
+    pub raw: Bytes,
+    /// When it was recorded.
+    pub recorded_at: Moment,
+    /// The transcript.
+    pub transcript: Transcript,
 }
 
 /// What a notification is at a moment.
@@ -250,7 +287,8 @@ impl State {
     }
 }
 
-/// One attempt, as it is kept. Bodies are not kept, nor is the request's query, which may hold a merchant's secret.
+/// One attempt, as it is shown. Bodies are not, nor is the request's query, which may hold a merchant's secret: those are in
+/// the transcript, which no API gives out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its number, from 1. A number can come twice: after a crash, or when a plugin failed to judge the reply.

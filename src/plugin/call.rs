@@ -11,11 +11,13 @@ use wasmtime::Store;
 
 use super::bindings::exports::paynotify::merchant::plugin::Description as WitDescription;
 use super::bindings::{MerchantPlugin, MerchantPluginPre};
+use super::conditions::{Called, Conditions};
 use super::convert;
 use super::crypto::Keys;
 use super::description::Description;
 use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
+use super::host_calls::HostCalls;
 use super::lines::Lines;
 use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
@@ -138,15 +140,12 @@ impl Plugin {
     /// They do not, or the plugin could not say.
     pub async fn check_settings(&self, settings_json: &str) -> Result<(), SettingsError> {
         let settings = settings_json.to_owned();
-        let result = self
-            .0
-            .callee
-            .call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
-                Box::pin(async move {
-                    plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
-                })
-            })
-            .await?;
+        let called = self.0.callee.call(Patience::Bounded, Occasion::none(), |store, plugin| {
+            Box::pin(
+                async move { plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await },
+            )
+        });
+        let result = called.await.result?;
         result.map_err(|text| SettingsError::Refused(for_people(&text, convert::LONGEST_ERROR)))
     }
 
@@ -160,29 +159,32 @@ impl Plugin {
         endpoint: &Endpoint,
         attempt: &AttemptContext,
     ) -> Result<Request, CallError> {
+        self.format_under(notification, endpoint.into(), attempt).await.result
+    }
+
+    /// As [`Self::format`], under these conditions, and with what the call asked of `crypto`.
+    pub async fn format_under(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+    ) -> Called<Request> {
+        let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
-            (convert::notification(notification), convert::endpoint(endpoint), convert::attempt(attempt));
-        let request = self
-            .0
-            .callee
-            .call(
-                Patience::Bounded,
-                Occasion::of(notification, attempt),
-                endpoint.keys.clone(),
-                |store, plugin| {
-                    Box::pin(async move {
-                        let (notification, endpoint, attempt) = arguments;
-                        plugin
-                            .paynotify_merchant_plugin()
-                            .call_format(store, &notification, &endpoint, &attempt)
-                            .await
-                    })
-                },
-            )
-            .await?
-            .map_err(convert::refusal)?;
+            (convert::notification(notification), convert::endpoint(&endpoint), convert::attempt(attempt));
+        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let called = self.0.callee.call(Patience::Bounded, occasion, |store, plugin| {
+            Box::pin(async move {
+                let (notification, endpoint, attempt) = arguments;
+                let plugin = plugin.paynotify_merchant_plugin();
+                plugin.call_format(store, &notification, &endpoint, &attempt).await
+            })
+        });
         let longest_body = self.0.callee.host.settings.longest_body;
-        Ok(convert::request(request).check(&endpoint.origins, longest_body).map_err(Fault::from)?)
+        called.await.and_then(|request| {
+            let request = convert::request(request.map_err(convert::refusal)?);
+            Ok(request.check(&endpoint.origins, longest_body).map_err(Fault::from)?)
+        })
     }
 
     /// Has the plugin say what a reply means.
@@ -196,28 +198,29 @@ impl Plugin {
         attempt: &AttemptContext,
         reply: &Reply,
     ) -> Result<Verdict, CallError> {
+        self.judge_under(notification, endpoint.into(), attempt, reply).await.result
+    }
+
+    /// As [`Self::judge`], under these conditions, and with what the call asked of `crypto`.
+    pub async fn judge_under(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+        reply: &Reply,
+    ) -> Called<Verdict> {
+        let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
-            (convert::notification(notification), convert::endpoint(endpoint), convert::reply(reply));
-        let verdict = self
-            .0
-            .callee
-            .call(
-                Patience::Unbounded,
-                Occasion::of(notification, attempt),
-                endpoint.keys.clone(),
-                |store, plugin| {
-                    Box::pin(async move {
-                        let (notification, endpoint, reply) = arguments;
-                        plugin
-                            .paynotify_merchant_plugin()
-                            .call_judge(store, &notification, &endpoint, &reply)
-                            .await
-                    })
-                },
-            )
-            .await?
-            .map_err(convert::refusal)?;
-        Ok(convert::verdict(verdict))
+            (convert::notification(notification), convert::endpoint(&endpoint), convert::reply(reply));
+        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let called = self.0.callee.call(Patience::Unbounded, occasion, |store, plugin| {
+            Box::pin(async move {
+                let (notification, endpoint, reply) = arguments;
+                let plugin = plugin.paynotify_merchant_plugin();
+                plugin.call_judge(store, &notification, &endpoint, &reply).await
+            })
+        });
+        called.await.and_then(|verdict| Ok(convert::verdict(verdict.map_err(convert::refusal)?)))
     }
 }
 
@@ -236,14 +239,25 @@ struct Occasion {
     notification: String,
     now: Moment,
     entropy: [u8; 32],
+    keys: Keys,
+    recorded: Option<HostCalls>,
 }
 
 impl Occasion {
-    /// No attempt: always the same time and randomness.
-    const NONE: Self = Self { notification: String::new(), now: Moment::EPOCH, entropy: [0; 32] };
+    /// No attempt: always the same time and randomness, and no keys.
+    fn none() -> Self {
+        let (notification, keys) = (String::new(), Keys::default());
+        Self { notification, now: Moment::EPOCH, entropy: [0; 32], keys, recorded: None }
+    }
 
-    fn of(notification: &Notification, attempt: &AttemptContext) -> Self {
-        Self { notification: notification.id().to_string(), now: attempt.now, entropy: attempt.entropy }
+    fn of(
+        notification: &Notification,
+        attempt: &AttemptContext,
+        keys: Keys,
+        recorded: Option<HostCalls>,
+    ) -> Self {
+        let AttemptContext { now, entropy, .. } = *attempt;
+        Self { notification: notification.id().to_string(), now, entropy, keys, recorded }
     }
 }
 
@@ -264,10 +278,10 @@ impl Callee {
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        self.call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
+        let called = self.call(Patience::Bounded, Occasion::none(), |store, plugin| {
             Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
-        })
-        .await
+        });
+        called.await.result
     }
 
     /// Waits for a place, then calls a fresh instance in a task of its own.
@@ -275,21 +289,20 @@ impl Callee {
         &self,
         patience: Patience,
         occasion: Occasion,
-        keys: Keys,
         body: impl for<'a> FnOnce(&'a mut Store<Guest>, &'a MerchantPlugin) -> BoxFuture<'a, wasmtime::Result<R>>
         + Send
         + 'static,
-    ) -> Result<R, CallError> {
+    ) -> Called<R> {
+        let without = |error| Called { result: Err(error), host_calls: HostCalls::default() };
         let settings = Arc::clone(&self.host.settings);
-        let place = self.place(patience).await?;
-        let lines = Lines::new(Arc::clone(&self.name), occasion.notification, &settings);
-        let surroundings = Surroundings {
-            now: occasion.now,
-            entropy: occasion.entropy,
-            keys,
-            lines: lines.clone(),
-            turns: self.host.places.turns(),
+        let place = match self.place(patience).await {
+            Ok(place) => place,
+            Err(error) => return without(error),
         };
+        let Occasion { notification, now, entropy, keys, recorded } = occasion;
+        let lines = Lines::new(Arc::clone(&self.name), notification, &settings);
+        let turns = self.host.places.turns();
+        let surroundings = Surroundings { now, entropy, keys, recorded, lines: lines.clone(), turns };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
         let (pre, meter) = (self.pre.clone(), Arc::clone(&self.meter));
         let task = self.host.threads.spawn(async move {
@@ -299,11 +312,12 @@ impl Callee {
             }
             .await;
             meter.note(store.data());
+            let host_calls = store.data_mut().desk().take_noted();
             // The memory is back in the pool before the place is free.
             drop(store);
             drop(place);
             let last_words = lines.finish();
-            result.map_err(|error| {
+            let result = result.map_err(|error| {
                 let circumstances = Circumstances {
                     call_timeout: settings.call_timeout,
                     stack: settings.stack,
@@ -312,11 +326,12 @@ impl Callee {
                     last_words,
                 };
                 classify(&error, &circumstances)
-            })
+            });
+            Called { result, host_calls }
         });
         match task.await {
-            Ok(result) => result,
-            Err(error) => Err(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
+            Ok(called) => called,
+            Err(error) => without(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
         }
     }
 

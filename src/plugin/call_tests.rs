@@ -12,13 +12,14 @@ async fn a_panic_ends_the_call_and_nothing_else() {
     let file = xtask::guests::built("plain").expect("built");
     let plugin = host.load(&file).await.expect("a plugin");
     for _ in 0..3 {
-        let result: Result<(), CallError> = plugin
+        let called: Called<()> = plugin
             .0
             .callee
-            .call(Patience::Bounded, Occasion::NONE, Keys::default(), |_, _| {
+            .call(Patience::Bounded, Occasion::none(), |_, _| {
                 Box::pin(async { panic!("a bug of the\ngateway") })
             })
             .await;
+        let result = called.result;
         let Err(CallError::Fault(fault)) = result else { panic!("{result:?} is no fault") };
         assert_eq!(fault.name(), "panicked");
         let text = fault.to_string();

@@ -12,6 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView};
 use super::crypto::Keys;
 use super::engine::TICK;
 use super::fault::{Limit, TimeIsUp};
+use super::host_calls::{Desk, HostCalls};
 use super::lines::Lines;
 use super::places::SHORT_STEPS;
 use super::settings::Settings;
@@ -23,6 +24,8 @@ pub(super) struct Surroundings {
     pub(super) now: Moment,
     pub(super) entropy: [u8; 32],
     pub(super) keys: Keys,
+    /// What `crypto` answered before, when the call is made again.
+    pub(super) recorded: Option<HostCalls>,
     pub(super) lines: Lines,
     /// The turns of long calls.
     pub(super) turns: Arc<Semaphore>,
@@ -63,6 +66,7 @@ pub(super) struct Guest {
     table: ResourceTable,
     clock: SleepClock,
     keys: Keys,
+    desk: Desk,
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
@@ -73,7 +77,7 @@ pub(super) struct Guest {
 
 /// A fresh store with all bounds set.
 pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Surroundings) -> Store<Guest> {
-    let Surroundings { now, entropy, keys, lines, turns } = surroundings;
+    let Surroundings { now, entropy, keys, recorded, lines, turns } = surroundings;
     let mut table = ResourceTable::new();
     table.set_max_capacity(settings.resources);
     let guest = Guest {
@@ -81,6 +85,7 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         table,
         clock: SleepClock::default(),
         keys,
+        desk: Desk::new(recorded),
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
@@ -131,6 +136,16 @@ impl Guest {
         &self.keys
     }
 
+    /// Where calls of `crypto` are noted, and answered from the record.
+    pub(super) fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// What a guest that went over its bound of host calls is ended with.
+    pub(super) fn host_calls_bound(&self) -> Limit {
+        Limit::HostCalls(self.settings.host_calls)
+    }
+
     pub(super) fn lines(&self) -> &Lines {
         &self.lines
     }
@@ -146,8 +161,7 @@ impl Guest {
     /// Counts a call of `crypto`, which costs the gateway more than the guest, as so many. Those of `log` and WASI
     /// answer at once, so the running time bounds them.
     pub(super) fn count_host_calls(&mut self, count: u32) -> Result<(), Limit> {
-        self.host_calls_left =
-            self.host_calls_left.checked_sub(count).ok_or(Limit::HostCalls(self.settings.host_calls))?;
+        self.host_calls_left = self.host_calls_left.checked_sub(count).ok_or(self.host_calls_bound())?;
         Ok(())
     }
 }

@@ -189,6 +189,7 @@ pub async fn recorded(journal: &SqliteJournal, envelope: &Envelope, event: &Outc
             ended_at: at,
         },
         attempt: None,
+        transcript: None,
     };
     match journal.record(entry).await.expect("recorded") {
         Recording::Current(recorded) => recorded,

@@ -1,7 +1,8 @@
-//! `paynotify plugin`: for whoever writes a plugin.
+//! `paynotify plugin`: for those who write plugins, and those who look after them.
 
 mod cases;
 mod check;
+mod replay;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(super) enum PluginVerb {
     Cases(cases::Cases),
     /// Checks that a plugin keeps the contract, whatever it is given, and measures it. Exit code 1 if it does not.
     Check(check::Check),
+    /// Makes an attempt again from its record, and shows what differs; sends nothing. Exit code 1 if anything does.
+    Replay(replay::Replay),
 }
 
 /// Carries out one of them.
@@ -28,6 +31,7 @@ pub(super) async fn main(verb: &PluginVerb) -> Result<(), Failure> {
         PluginVerb::Run(run) => run::run(run).await,
         PluginVerb::Cases(cases) => cases::cases(cases).await,
         PluginVerb::Check(check) => check::check(check).await,
+        PluginVerb::Replay(replay) => replay::replay(replay).await,
     }
 }
 

@@ -6,14 +6,17 @@
 //!
 //! Several processes may share a file: each waits for the others' commits, up to a bound, and knows which of them live (`living`).
 //!
-//! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
+//! Absent on purpose: deleting anything but old transcripts. Who runs the gateway decides how long a record is kept.
 
 mod living;
 mod lookup;
 mod missing;
 mod reader;
 mod release;
+mod transcripts;
 mod writer;
+
+pub use transcripts::look_up;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use self::living::Living;
 use self::missing::{Missing, Sought};
-use self::writer::{Command, Row};
+use self::writer::{Command, Notes, Row};
 use super::{Acceptance, Entry, Journal, JournalError, Recording, Release, Released, Search, State, Story};
 use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 use crate::sqlite::{self, Place, Problem, Schema};
@@ -35,7 +38,7 @@ use crate::sqlite::{self, Place, Problem, Schema};
 const SCHEMA: Schema = Schema {
     name: "paynotify journal",
     application_id: 0x706e_6a31,
-    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql")],
+    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")],
 };
 
 /// Connections that read.
@@ -54,14 +57,22 @@ pub struct Settings {
     pub largest: u64,
     /// How long a write waits for another process that holds the file.
     pub patience: Duration,
+    /// How long transcripts are kept.
+    pub transcripts_kept: Duration,
 }
 
 impl Settings {
-    /// A journal in that file, with the default bounds: 256 entries to a commit, 1,024 waiting, 1 TiB, 5 s.
+    /// A journal in that file, with the default bounds: 256 entries to a commit, 1,024 waiting, 1 TiB, 5 s, 30 days.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        let patience = Duration::from_secs(5);
-        Self { file: file.into(), batch: 256, queue: 1_024, largest: 1 << 40, patience }
+        Self {
+            file: file.into(),
+            batch: 256,
+            queue: 1_024,
+            largest: 1 << 40,
+            patience: Duration::from_secs(5),
+            transcripts_kept: Duration::from_secs(30 * 24 * 60 * 60),
+        }
     }
 }
 
@@ -99,6 +110,7 @@ impl SqliteJournal {
             living,
             waiting,
             batch: settings.batch.max(1),
+            transcripts_kept: settings.transcripts_kept,
             place: name.clone(),
             health: report,
         };
@@ -169,6 +181,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn record(&self, entry: Entry) -> Result<Recording, JournalError> {
+        let notes = Notes { attempt: entry.attempt, transcript: entry.transcript };
         let row = Row {
             id: entry.notification_id,
             merchant: entry.merchant_id,
@@ -179,7 +192,7 @@ impl Journal for SqliteJournal {
             raw: entry.raw,
             state: entry.state,
         };
-        self.ask(|answer| Command::Record(Box::new(row), entry.attempt.map(Box::new), answer)).await
+        self.ask(|answer| Command::Record(Box::new(row), Box::new(notes), answer)).await
     }
 
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError> {

@@ -12,12 +12,12 @@ use tokio::time::timeout;
 
 use super::living::Living;
 use super::missing::{Missing, Sought};
-use super::{error, json, lookup, missing, release};
+use super::{error, json, lookup, missing, release, transcripts};
 use crate::domain::{
     Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
     take_up,
 };
-use crate::journal::{Acceptance, Attempt, JournalError, Recording, Search, State};
+use crate::journal::{Acceptance, Attempt, JournalError, Recording, Search, State, Transcript};
 use crate::sqlite::{self, Durability, Problem};
 
 /// How long after a write that failed it is tried whether writing works again, if nobody writes before.
@@ -52,6 +52,13 @@ impl Row {
     }
 }
 
+/// What is written beside a notification.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) attempt: Option<Attempt>,
+    pub(super) transcript: Option<Transcript>,
+}
+
 type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 
 /// What the writer is asked.
@@ -61,7 +68,7 @@ pub(super) enum Command {
     Accepted(NotificationId, Answer<()>),
     /// A message of this notification is taken up.
     TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
-    Record(Box<Row>, Option<Box<Attempt>>, Answer<Recording>),
+    Record(Box<Row>, Box<Notes>, Answer<Recording>),
     /// The payment centre has been told of this one's end.
     Told(NotificationId),
     Seek(Search, Sought, Answer<Vec<Missing>>),
@@ -76,6 +83,7 @@ pub(super) struct Writer {
     pub(super) living: Living,
     pub(super) waiting: mpsc::Receiver<Command>,
     pub(super) batch: usize,
+    pub(super) transcripts_kept: Duration,
     pub(super) place: String,
     pub(super) health: watch::Sender<Result<(), String>>,
 }
@@ -91,8 +99,9 @@ impl Writer {
                 Ok(0) => break,
                 Ok(_) => {
                     let group = self.sort(taken.drain(..));
-                    let written =
-                        group.write(&mut self.connection, &self.living).await.map_err(Problem::from);
+                    let (living, kept) = (&self.living, self.transcripts_kept);
+                    let written = group.write(&mut self.connection, living, kept).await;
+                    let written = written.map_err(Problem::from);
                     self.note(&written);
                     group.answer(written, &self.place);
                 }
@@ -114,8 +123,12 @@ impl Writer {
                 Command::Accept(row, answer) => group.accepts.push((*row, answer)),
                 Command::Accepted(id, answer) => group.accepted.push((id, answer)),
                 Command::TakeUp(row, message, answer) => group.messages.push((*row, *message, answer)),
-                Command::Record(row, attempt, answer) => {
-                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
+                Command::Record(row, notes, answer) => {
+                    let Notes { attempt, transcript } = *notes;
+                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), attempt)));
+                    group
+                        .transcripts
+                        .extend(transcript.map(|transcript| (row.id.clone(), row.at, transcript)));
                     group.records.push((*row, answer));
                 }
                 Command::Told(id) => group.told.push(id),
@@ -143,6 +156,7 @@ struct Group {
     messages: Vec<(Row, Taken, Answer<TakeUp>)>,
     records: Vec<(Row, Answer<Recording>)>,
     attempts: Vec<(NotificationId, Attempt)>,
+    transcripts: Vec<(NotificationId, Moment, Transcript)>,
     told: Vec<NotificationId>,
     searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
     releases: Vec<(release::Wanted, Answer<Vec<Missing>>)>,
@@ -163,11 +177,17 @@ impl Group {
         &self,
         connection: &mut SqliteConnection,
         living: &Living,
+        transcripts_kept: Duration,
     ) -> Result<Written, sqlx::Error> {
         let durability = if self.is_weighty() { Durability::Disk } else { Durability::Process };
         sqlite::set_durability(connection, durability).await?;
         sqlite::begin(connection).await?;
-        let written = self.write_rows(connection, living).await;
+        let written = async {
+            let written = self.write_rows(connection, living).await?;
+            transcripts::write(connection, &self.transcripts, transcripts_kept).await?;
+            Ok(written)
+        };
+        let written = written.await;
         sqlite::end(connection, written).await
     }
 
@@ -282,8 +302,8 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _, releases: _ } =
-            self;
+        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, .. } = self;
+        // A transcript comes with its record.
         !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
     }
 
