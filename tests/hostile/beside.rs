@@ -83,15 +83,6 @@ async fn with_breakers() {
     beside("the defaults", "").await;
 }
 
-/// That the bounds below would be broken: all share one place for calls.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes long, and shows only that the test above can fail"]
-#[should_panic]
-async fn starvation_would_be_seen() {
-    let bounds = "[plugin]\nbreaker_after = 1000000\nconcurrent_calls = 1\ncalls_per_plugin = 1";
-    beside("one place for all", bounds).await;
-}
-
 async fn beside(what: &str, bounds: &str) {
     let merchant = StubMerchant::start(always(Answer::Confirm)).await;
     let elsewhere = StubMerchant::start_forgetful(always(Answer::Confirm)).await;

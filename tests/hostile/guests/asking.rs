@@ -5,7 +5,7 @@ use super::End::{Fault, Nothing, Refused};
 use super::*;
 use crate::support::guest;
 
-pub fn all() -> Vec<Hostile> {
+pub(crate) fn all() -> Vec<Hostile> {
     let mut all = Vec::new();
     let mut add = |name, does, guest, end| all.push(Hostile { name, does, made: Made::Of(guest), end });
     // Asking for what it may not have. The body tells what was given.

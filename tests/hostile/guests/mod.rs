@@ -6,23 +6,23 @@ mod running;
 use crate::support::guest::Guest;
 
 /// One guest.
-pub struct Hostile {
-    pub name: &'static str,
+pub(crate) struct Hostile {
+    pub(crate) name: &'static str,
     /// What it tries.
-    pub does: &'static str,
-    pub made: Made,
-    pub end: End,
+    pub(crate) does: &'static str,
+    pub(crate) made: Made,
+    pub(crate) end: End,
 }
 
 /// How it is made.
-pub enum Made {
+pub(crate) enum Made {
     Of(Guest),
     Bytes(fn() -> Vec<u8>),
 }
 
 /// Where it is stopped, and how that reads.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
+pub(crate) enum End {
     /// It is no plugin: why, after the file's name.
     Refused(&'static str),
     /// Its call ends with that fault: the fault's name, and how its text begins.
@@ -33,14 +33,14 @@ pub enum End {
 
 /// Which of a plugin's functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     CheckSettings,
     Format,
     Judge,
 }
 
 /// All of them.
-pub fn all() -> Vec<Hostile> {
+pub(crate) fn all() -> Vec<Hostile> {
     let mut all = running::all();
     all.extend(asking::all());
     all

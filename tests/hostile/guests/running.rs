@@ -7,7 +7,7 @@ use super::Call::{CheckSettings, Format, Judge};
 use super::End::{Fault, Nothing, Refused};
 use super::*;
 
-pub fn all() -> Vec<Hostile> {
+pub(crate) fn all() -> Vec<Hostile> {
     let mut all = Vec::new();
     let mut add = |name, does, guest, end| all.push(Hostile { name, does, made: Made::Of(guest), end });
     // Time.
