@@ -10,11 +10,11 @@ use futures_util::future::join_all;
 use paynotify::broker::Broker;
 use paynotify::broker::embedded::{self, EmbeddedBroker};
 use paynotify::delivery::{Deliverer, Merchant, Metrics, Rules, Shadows};
-use paynotify::replay::Keep;
 use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Moment, Notification, Policy};
 use paynotify::http::{Client, TlsRoots};
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
+use paynotify::replay::Keep;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
