@@ -99,7 +99,7 @@ pub(super) async fn bytes(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Res
 async fn plugin(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Result<Plugin, LoadProblem> {
     check_kind(&bytes, host.settings.longest_component)?;
     let shared = Arc::clone(host);
-    let (hash, pre) = run_blocking(move || Ok((hash(&bytes), prepare(&shared, &bytes)?))).await?;
+    let (hash, pre) = run_blocking(move || Ok((content_hash(&bytes), prepare(&shared, &bytes)?))).await?;
     let callee = Callee::new(Arc::clone(host), pre, name);
     let description = callee.describe().await.map_err(LoadProblem::Describe)?;
     Ok(Plugin::new(callee, super::convert::description(description)?, hash, name))
@@ -142,7 +142,8 @@ fn check_kind(bytes: &[u8], longest: usize) -> Result<(), LoadProblem> {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// What names a version: the first 16 hexadecimal digits of the SHA-256.
+pub(super) fn content_hash(bytes: &[u8]) -> String {
     let mut digits = sha256_hex(bytes);
     digits.truncate(16);
     digits

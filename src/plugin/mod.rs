@@ -25,6 +25,7 @@ mod load;
 mod registry;
 mod sandbox;
 mod settings;
+mod versions;
 mod wasi;
 
 pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
@@ -35,3 +36,4 @@ pub use host::{Host, HostError};
 pub use load::{LoadError, LoadProblem};
 pub use registry::Registry;
 pub use settings::Settings;
+pub use versions::{Version, VersionError, Versions};
