@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("delivery", &["delivery", "broker", "journal", "plugin", "http", "domain", "clock"]),
     ("api", &["api", "broker", "journal", "domain", "clock"]),
     ("config", &["config", "broker", "plugin", "http", "domain", "app"]),
-    ("app", &["api", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
+    ("app", &["app", "api", "clock", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
     ("cli", &["cli", "app", "broker", "config", "http", "domain"]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod plugin;
 mod run;
 mod topology;
 
@@ -32,6 +33,9 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Looks after plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginVerb),
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +159,7 @@ pub fn main() -> ExitCode {
             Verb::Status(status) => client::status(&status).await,
             Verb::Config(ConfigVerb::Check(file)) => config::check(&file.config).await,
             Verb::Config(ConfigVerb::Default) => config::print_default(),
+            Verb::Plugin(verb) => plugin::main(&verb).await,
         }
     });
     match result {

@@ -52,6 +52,7 @@ table! {
         delivery: Delivery = Delivery::default(),
         http: Http = Http::default(),
         plugin: Plugin = Plugin::default(),
+        dropin: Dropin = Dropin::default(),
         journal: Journal = Journal::default(),
         log: Log = Log::default(),
     }
@@ -165,6 +166,15 @@ table! {
         calls_per_plugin: Count<1, 1_024> = Count::of(8),
         longest_wait: Timeout = Timeout::of_milliseconds(1_000),
         pooling: bool = true,
+        signers: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// `[dropin]`
+    Dropin {
+        scan: Timeout = Timeout::of_milliseconds(1_000),
+        settle: Timeout = Timeout::of_milliseconds(1_000),
     }
 }
 

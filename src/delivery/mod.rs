@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 
 use attempt::{Attempted, attempt};
-pub use merchant::{Merchant, Merchants};
+pub use merchant::{Merchant, MerchantMap, Merchants, Way};
 use missing::Punctuality;
 use under_way::UnderWay;
 
@@ -126,25 +126,28 @@ impl Deliverer {
         let step = in_hand
             .insist("looked up", || self.journal.take_up(&in_hand.envelope.notification, message))
             .await;
+        // Asked for once: whatever is swapped in meanwhile, one version formats, judges and has its ladder climbed.
+        let merchant = self.merchants.get(in_hand.envelope.notification.merchant());
+        let merchant = merchant.as_deref();
         match step {
             None => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
-                let attempted = self.attempt(&in_hand.envelope).await;
-                self.conclude(in_hand, attempted).await;
+                let attempted = self.attempt(&in_hand.envelope, merchant).await;
+                self.conclude(in_hand, merchant, attempted).await;
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, Attempted { happened, record: None }).await;
+                self.conclude(in_hand, merchant, Attempted { happened, record: None }).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
     }
 
     /// Decides what follows, records it and carries it out.
-    async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
+    async fn conclude(&self, in_hand: InHand, merchant: Option<&Merchant>, attempted: Attempted) {
         let envelope = &in_hand.envelope;
         let Attempted { happened, record } = attempted;
-        let ladder = self.merchant(envelope).map_or(&self.ladder, |merchant| &merchant.ladder);
+        let ladder = merchant.map_or(&self.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
         log(envelope, in_hand.late, record.as_ref(), &step);
@@ -164,17 +167,13 @@ impl Deliverer {
         }
     }
 
-    fn merchant(&self, envelope: &Envelope) -> Option<&Arc<Merchant>> {
-        self.merchants.get(envelope.notification.merchant())
-    }
-
     /// What comes of the attempt.
-    async fn attempt(&self, envelope: &Envelope) -> Attempted {
+    async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let without = |happened| Attempted { happened, record: None };
-        let Some(merchant) = self.merchant(envelope) else {
+        let Some(merchant) = merchant else {
             return without(Happened::Held(HoldReason::UnknownMerchant));
         };
-        let Some(_slot) = merchant.slot() else {
+        let Some(_slot) = merchant.way.slot() else {
             return without(Happened::Held(HoldReason::MerchantBusy));
         };
         attempt(envelope, merchant).await

@@ -18,6 +18,7 @@ use super::description::Description;
 use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
 use super::lines::Lines;
+use super::load::DIGITS;
 use super::sandbox::{self, Guest, Surroundings};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
@@ -63,7 +64,7 @@ pub struct Plugin(Arc<Loaded>);
 struct Loaded {
     callee: Callee,
     description: Description,
-    hash: String,
+    sha256: String,
     file: String,
 }
 
@@ -72,15 +73,17 @@ impl std::fmt::Debug for Plugin {
         write!(
             formatter,
             "plugin `{}` {} ({})",
-            self.0.description.name, self.0.description.version, self.0.hash
+            self.0.description.name,
+            self.0.description.version,
+            self.hash()
         )
     }
 }
 
 impl Plugin {
-    pub(super) fn new(callee: Callee, description: Description, hash: String, file: &str) -> Self {
+    pub(super) fn new(callee: Callee, description: Description, sha256: String, file: &str) -> Self {
         let callee = Callee { name: description.name.as_str().into(), ..callee };
-        Self(Arc::new(Loaded { callee, description, hash, file: file.to_owned() }))
+        Self(Arc::new(Loaded { callee, description, sha256, file: file.to_owned() }))
     }
 
     /// What it says of itself.
@@ -92,7 +95,13 @@ impl Plugin {
     /// The first 16 hexadecimal digits of the SHA-256 of its file: which build of it made an attempt.
     #[must_use]
     pub fn hash(&self) -> &str {
-        &self.0.hash
+        self.0.sha256.get(..DIGITS).unwrap_or(&self.0.sha256)
+    }
+
+    /// The whole SHA-256 of its file: 64 hexadecimal digits.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
     }
 
     /// The file that it came from.
@@ -110,7 +119,7 @@ impl Plugin {
         let result = self
             .0
             .callee
-            .call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
+            .call(Patience::Unbounded, Occasion::NONE, Keys::default(), |store, plugin| {
                 Box::pin(async move {
                     plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
                 })
@@ -196,7 +205,8 @@ enum Patience {
     /// For [`Settings::longest_wait`](super::Settings::longest_wait): nothing is lost by coming again later.
     Bounded,
     /// For as long as it takes, which ends because every call under way does. A reply that is there is judged: else
-    /// the merchant would have to be asked again.
+    /// the merchant would have to be asked again. So is a plugin that is asked about itself or about settings: the
+    /// gateway's load says nothing about its file.
     Unbounded,
 }
 
@@ -233,7 +243,7 @@ impl Callee {
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        self.call(Patience::Bounded, Occasion::NONE, Keys::default(), |store, plugin| {
+        self.call(Patience::Unbounded, Occasion::NONE, Keys::default(), |store, plugin| {
             Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
         })
         .await
