@@ -22,6 +22,9 @@ pub(super) const MOST_BEFORE: usize = 8;
 pub(super) struct Noted {
     /// The hash of the version that runs.
     pub(super) running: String,
+    /// The file that has, or last had, this content.
+    #[serde(default)]
+    pub(super) file: Option<PathBuf>,
     /// Since when.
     pub(super) since: Moment,
     /// The hashes of the versions before it, the last one last.
@@ -130,6 +133,7 @@ mod tests {
         assert_eq!(kept.notes(), Notes::new());
         let noted = Noted {
             running: "b".into(),
+            file: Some("b.wasm".into()),
             since: Moment::EPOCH,
             before: vec!["a".into()],
             set_aside: vec!["c".into()],

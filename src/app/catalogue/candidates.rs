@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Format;
+use super::entry::Format;
 use crate::app::load::Found;
 use crate::plugin::{LoadError, LoadProblem, Plugin};
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::{Catalogue, Entry, Format};
+use super::Catalogue;
+use super::entry::{Entry, Format};
 use crate::api::RollbackError;
-use crate::app::kept::{Kept, Noted, Notes};
+use crate::app::kept::{Kept, MOST_BEFORE, Noted, Notes};
 use crate::plugin::Plugin;
 
 impl Catalogue {
@@ -23,8 +24,8 @@ impl Catalogue {
                 None => None,
             };
             if let Some(plugin) = plugin.filter(|plugin| plugin.description().name == name) {
-                let Noted { since, before, set_aside, .. } = noted;
-                self.formats.insert(name, Format { plugin, file: None, since, before, set_aside });
+                let Noted { file, since, before, set_aside, .. } = noted;
+                self.formats.insert(name, Format { plugin, file, since, before, set_aside });
             }
         }
     }
@@ -38,6 +39,7 @@ impl Catalogue {
     pub(in crate::app) fn notes(&self) -> Notes {
         let noted = |format: &Format| Noted {
             running: format.plugin.hash().to_owned(),
+            file: format.file.clone(),
             since: format.since,
             before: format.before.clone(),
             set_aside: format.set_aside.clone(),
@@ -66,7 +68,7 @@ impl Catalogue {
         let (mut before, was) = (old.before.clone(), old.plugin.hash().to_owned());
         match before.iter().rposition(|earlier| *earlier == hash) {
             Some(at) => before.truncate(at),
-            None => before.push(was.clone()),
+            None => remember(&mut before, was),
         }
         set_aside.extend(old.set_aside.iter().filter(|other| **other != hash).cloned());
         set_aside.sort();
@@ -142,4 +144,11 @@ impl Catalogue {
         let good = self.files.iter().filter(|(_, found)| found.plugin.is_ok());
         good.filter_map(|(path, found)| Some((path.clone(), found.hash.clone()?))).collect()
     }
+}
+
+/// Puts one more among the versions that ran before, of which only so many are remembered.
+pub(super) fn remember(before: &mut Vec<String>, hash: String) {
+    before.push(hash);
+    let surplus = before.len().saturating_sub(MOST_BEFORE);
+    before.drain(..surplus);
 }

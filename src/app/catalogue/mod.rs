@@ -9,6 +9,7 @@
 //! - Everything that has settled is tried again whenever something changes, and all merchants change at once.
 
 mod candidates;
+mod entry;
 mod history;
 mod refusals;
 mod report;
@@ -18,15 +19,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candidates::candidates;
+use entry::{Entry, Format, Good, is_on, takes};
+use history::remember;
 use refusals::Refusals;
 
-use super::kept::{Kept, MOST_BEFORE};
+use super::kept::Kept;
 use super::load::{Found, Loader};
 use super::ready::{Terms, ready};
 use crate::clock;
 use crate::config::{self, Config, Problem};
 use crate::delivery::{Merchant, MerchantMap, Merchants};
-use crate::domain::Moment;
 use crate::plugin::{Host, Plugin};
 
 /// See the module's own words.
@@ -47,53 +49,6 @@ pub(super) struct Catalogue {
     merchants: Merchants,
     /// Whether the gateway runs: before that nothing is written, and whoever starts it is told all there is to tell.
     live: bool,
-}
-
-/// A format's plugin that runs.
-struct Format {
-    plugin: Plugin,
-    /// The file that has, or last had, this content.
-    file: Option<PathBuf>,
-    since: Moment,
-    /// Hashes of the versions that ran before, the last one last.
-    before: Vec<String>,
-    /// Hashes of files that a rollback has left aside.
-    set_aside: Vec<String>,
-}
-
-/// A merchant's file.
-#[derive(Default)]
-struct Entry {
-    /// What is in effect.
-    good: Option<Good>,
-    /// What the file says, if that is not in effect.
-    wanted: Option<Arc<config::Merchant>>,
-    /// Why what the file says is not in effect.
-    problem: Option<Problem>,
-}
-
-/// A merchant in effect, and the file that it was made of.
-#[derive(Clone)]
-struct Good {
-    config: Arc<config::Merchant>,
-    merchant: Arc<Merchant>,
-}
-
-impl Entry {
-    /// The forms of the file that take this format as it comes, the newest first.
-    fn forms(&self, format: &str) -> impl Iterator<Item = &Arc<config::Merchant>> {
-        let forms = self.wanted.iter().chain(self.good.iter().map(|good| &good.config));
-        forms.filter(move |form| takes(form, format))
-    }
-
-    fn before(&self) -> Option<&Merchant> {
-        self.good.as_ref().map(|good| good.merchant.as_ref())
-    }
-}
-
-/// Whether the merchant is served by whichever version of the format runs.
-fn takes(merchant: &config::Merchant, format: &str) -> bool {
-    merchant.plugin == format && merchant.plugin_hash.is_none()
 }
 
 impl Catalogue {
@@ -261,9 +216,7 @@ impl Catalogue {
                 let was = old.plugin.hash().to_owned();
                 tracing::info!(plugin = name, version, hash, was, merchants, "a plugin is swapped");
                 format.before = old.before;
-                format.before.push(was);
-                let surplus = format.before.len().saturating_sub(MOST_BEFORE);
-                format.before.drain(..surplus);
+                remember(&mut format.before, was);
             }
             None if self.live => tracing::info!(plugin = name, version, hash, "a plugin is there"),
             None => {}
@@ -411,8 +364,4 @@ impl Catalogue {
     pub(super) fn can_look_at(&mut self, folder: &Path) {
         self.refusals.of_folder(folder, None);
     }
-}
-
-fn is_on(entry: &Entry, format: &str) -> bool {
-    entry.good.as_ref().is_some_and(|good| takes(&good.config, format))
 }

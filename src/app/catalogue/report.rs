@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Catalogue, Format, takes};
+use super::Catalogue;
+use super::entry::{Format, takes};
 use crate::api::{PluginRow, Refused, Report};
 
 impl Catalogue {
