@@ -121,16 +121,18 @@ impl Dropin {
         let (plugins, merchants) = (self.plugins.clone(), self.merchants.clone());
         let looked = spawn_blocking(move || (plugin_files(&plugins), merchant_files(&merchants))).await;
         let Ok((plugins, merchants)) = looked else { return };
-        let mut seen = self.seen(self.plugins.clone(), plugins);
-        seen.extend(self.seen(self.merchants.clone(), merchants));
+        let (mut seen, plugins_news) = self.seen(self.plugins.clone(), plugins);
+        let (seen_merchants, merchants_news) = self.seen(self.merchants.clone(), merchants);
+        seen.extend(seen_merchants);
         let now = Instant::now();
         self.watched.look(seen, now);
         let busy = !self.loading.is_empty();
         let changes = self.watched.take(now, self.settings.settle, |path| !busy || !is_plugin(path));
-        if changes.is_empty() {
+        if changes.is_empty() && !plugins_news && !merchants_news {
             return;
         }
-        let (plugins, merchants): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(path, _)| is_plugin(path));
+        let (plugins, merchants): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|(path, _)| is_plugin(path));
         let merchants = merchants.into_iter().map(|(path, _)| path).collect();
         if plugins.is_empty() {
             self.take(Lot { plugins: Vec::new(), merchants }).await;
@@ -140,18 +142,11 @@ impl Dropin {
         }
     }
 
-    /// A folder that cannot be looked at counts as unchanged, so that nothing in it counts as removed.
-    fn seen(&mut self, folder: PathBuf, looked: std::io::Result<Seen>) -> Seen {
-        match looked {
-            Ok(seen) => {
-                self.catalogue.can_look_at(&folder);
-                seen
-            }
-            Err(error) => {
-                self.catalogue.cannot_look_at(&folder, &error);
-                self.watched.of_folder(&folder).collect()
-            }
-        }
+    /// What a look has seen, and whether it is news that the folder can be looked at or not. One that cannot counts as
+    /// unchanged, so that nothing in it counts as removed.
+    fn seen(&mut self, folder: PathBuf, looked: std::io::Result<Seen>) -> (Seen, bool) {
+        let news = self.catalogue.looked_at(&folder, looked.as_ref().err());
+        (looked.unwrap_or_else(|_| self.watched.of_folder(&folder).collect()), news)
     }
 
     async fn take(&mut self, lot: Lot) {
@@ -165,7 +160,9 @@ impl Dropin {
                     self.catalogue.put_merchant(path, read);
                 }
             }
-            Err(error) => tracing::error!(%error, "merchants' files were not read, by a fault of the gateway"),
+            Err(error) => {
+                tracing::error!(%error, "merchants' files were not read, by a fault of the gateway")
+            }
         }
         self.catalogue.settle().await;
         self.note().await;

@@ -45,12 +45,16 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(data: &Path) -> Self {
-        Self { versions: Versions::new(data.join("plugins"), Versions::MOST), note: data.join("plugins.json") }
+        Self {
+            versions: Versions::new(data.join("plugins"), Versions::MOST),
+            note: data.join("plugins.json"),
+        }
     }
 
     /// The note; empty if there is none that can be read. Blocks.
     pub(super) fn notes(&self) -> Notes {
-        let read = std::fs::read(&self.note).map(|text| serde_json::from_slice(&text).map_err(io::Error::from));
+        let read =
+            std::fs::read(&self.note).map(|text| serde_json::from_slice(&text).map_err(io::Error::from));
         match read {
             Ok(Ok(notes)) => notes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Notes::new(),

@@ -31,7 +31,7 @@ pub async fn prepare(config: &mut Config) -> Result<Prepared, Vec<Problem>> {
     let mut catalogue = Catalogue::new(config).map_err(|(key, error)| vec![config.wrong(key, error)])?;
     // Before they are read: what changes meanwhile is seen to have changed.
     let files = plugin_files(&config.plugins).unwrap_or_else(|error| {
-        catalogue.cannot_look_at(&config.plugins, &error);
+        catalogue.looked_at(&config.plugins, Some(&error));
         Default::default()
     });
     let mut seen = config.merchants_seen.clone();

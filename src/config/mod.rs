@@ -102,7 +102,10 @@ impl Config {
         let (merchants_seen, merchants) = merchants(&merchants_folder, &mut problems);
         let signers = plugin::Signers::parse(&raw.plugin.signers)
             .map_err(|index| {
-                let problem = format!("entry {} is no public key of minisign's: the line that begins with RW", index + 1);
+                let problem = format!(
+                    "entry {} is no public key of minisign's: the line that begins with RW",
+                    index + 1
+                );
                 problems.push(document.wrong("plugin.signers", problem));
             })
             .unwrap_or_default();

@@ -27,7 +27,10 @@ impl Compiler {
     }
 
     /// Has the work done there. `None` if it panicked.
-    pub(super) async fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+    pub(super) async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Option<R> {
         let (result, done) = oneshot::channel();
         // Whoever has gone away does not get the result.
         self.0.spawn(move || drop(result.send(work())));

@@ -37,9 +37,7 @@ impl Signers {
     /// # Errors
     /// The number of the text that is none, from 0.
     pub fn parse(keys: &[String]) -> Result<Self, usize> {
-        let parse = |(index, text): (usize, &String)| {
-            PublicKey::from_base64(text).map_err(|_| index)
-        };
+        let parse = |(index, text): (usize, &String)| PublicKey::from_base64(text).map_err(|_| index);
         keys.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
     }
 

@@ -1,7 +1,7 @@
 //! Plugins and merchants that are dropped into a gateway while it works: what is good takes effect, and what is not leaves
 //! what was good.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
 mod support;

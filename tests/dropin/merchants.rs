@@ -30,8 +30,10 @@ async fn a_plugin_and_a_merchant_that_are_dropped_in_are_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merchants_file_changes_keeps_its_last_good_form_and_goes() {
-    let (one, other) =
-        (StubMerchant::start(always(Answer::Confirm)).await, StubMerchant::start(always(Answer::Confirm)).await);
+    let (one, other) = (
+        StubMerchant::start(always(Answer::Confirm)).await,
+        StubMerchant::start(always(Answer::Confirm)).await,
+    );
     let mut gateway = gateway("");
     merchant(&gateway, "shop", "plain", &one.url("/"), "");
     gateway.start();
@@ -49,7 +51,10 @@ async fn a_merchants_file_changes_keeps_its_last_good_form_and_goes() {
         ("plugin = [", "shop.toml:1"),
         ("plugin = \"plain\"\n", "missing field `url`"),
         ("url = \"http://127.0.0.1:1/\"\nplugin = \"plane\"\n", "no plugin in"),
-        ("url = \"http://127.0.0.1:1/\"\nplugin = \"plain\"\nsettings = { a = 1 }\n", "shop.toml:3: `settings`"),
+        (
+            "url = \"http://127.0.0.1:1/\"\nplugin = \"plain\"\nsettings = { a = 1 }\n",
+            "shop.toml:3: `settings`",
+        ),
     ] {
         drop_in(&gateway, "merchants/shop.toml", wrong);
         until_refused(&gateway, "shop.toml", reason).await;

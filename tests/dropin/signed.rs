@@ -37,7 +37,9 @@ async fn only_what_a_signer_has_signed_runs() {
     assert_eq!(served_by(&gateway, "n1", "shop").await, first);
 
     let next = variant(&plain(), 1);
-    for (key, of, reason) in [(&ours, &plain(), "is signed, but not as it is"), (&theirs, &next, "and by any key")] {
+    for (key, of, reason) in
+        [(&ours, &plain(), "is signed, but not as it is"), (&theirs, &next, "and by any key")]
+    {
         drop_in(&gateway, "plugins/plain.wasm.minisig", sign(key, of));
         drop_in(&gateway, "plugins/plain.wasm", &next);
         until_refused(&gateway, "plain.wasm", reason).await;

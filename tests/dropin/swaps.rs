@@ -15,7 +15,12 @@ const SWAPS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Sends until it is told to stop; gives each notification with the moment before it was sent.
-async fn send(gateway: &Gateway, prefix: &str, go_on: &AtomicBool, count: &AtomicUsize) -> Vec<(String, Instant)> {
+async fn send(
+    gateway: &Gateway,
+    prefix: &str,
+    go_on: &AtomicBool,
+    count: &AtomicUsize,
+) -> Vec<(String, Instant)> {
     let mut sent = Vec::new();
     while go_on.load(Ordering::Relaxed) {
         let id = format!("{prefix}{}", count.fetch_add(1, Ordering::Relaxed));
@@ -38,7 +43,10 @@ struct Figures {
 impl std::fmt::Display for Figures {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { sent, middle, most, longest } = self;
-        write!(formatter, "{sent} notifications; half within {middle:.1?}, 99 % within {most:.1?}, all within {longest:.1?}")
+        write!(
+            formatter,
+            "{sent} notifications; half within {middle:.1?}, 99 % within {most:.1?}, all within {longest:.1?}"
+        )
     }
 }
 
@@ -55,11 +63,8 @@ async fn under_load(
         meanwhile.await;
         go_on.store(false, Ordering::Relaxed);
     };
-    let (one, other, ()) = tokio::join!(
-        send(gateway, prefix, &go_on, &count),
-        send(gateway, prefix, &go_on, &count),
-        work
-    );
+    let (one, other, ()) =
+        tokio::join!(send(gateway, prefix, &go_on, &count), send(gateway, prefix, &go_on, &count), work);
     let sent = [one, other].concat();
     let mut used = HashSet::new();
     for (id, _) in &sent {
@@ -100,7 +105,8 @@ async fn a_hundred_swaps_under_load_lose_nothing_and_hold_nothing_up() {
         contents.iter().map(|content| format!("plain@{}", hash(content))).collect()
     };
     let only_first = names(&[&first]);
-    let calm = under_load(&gateway, &stub, "calm", &only_first, tokio::time::sleep(Duration::from_secs(4))).await;
+    let calm =
+        under_load(&gateway, &stub, "calm", &only_first, tokio::time::sleep(Duration::from_secs(4))).await;
     let began = Instant::now();
     let swaps = async {
         for number in 0..SWAPS {
@@ -122,7 +128,8 @@ async fn a_hundred_swaps_under_load_lose_nothing_and_hold_nothing_up() {
             until_runs(&gateway, "plain", content).await;
         }
     };
-    let mut all: HashSet<String> = contents.iter().map(|content| format!("plain@{}", hash(content))).collect();
+    let mut all: HashSet<String> =
+        contents.iter().map(|content| format!("plain@{}", hash(content))).collect();
     all.extend(both);
     let (compiling, _) = under_load(&gateway, &stub, "compiled", &all, compiled).await;
     println!("no swaps: {}", calm.0);

@@ -29,7 +29,10 @@ async fn a_rollback_lasts_until_another_content_is_dropped_in() {
     gateway.ready().await;
     let refused = roll_back(&gateway, &[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no version of `plain` ran before"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("no version of `plain` ran before"),
+        "{refused:?}"
+    );
     for content in [&second, &third] {
         drop_in(&gateway, "plugins/plain.wasm", content);
         until_runs(&gateway, "plain", content).await;
@@ -84,7 +87,10 @@ async fn a_rollback_that_does_not_fit_is_refused() {
     until(&gateway, "its file counts", |_| logged(&gateway, "a merchant's file takes effect") == 1).await;
     let (status, answer) = gateway.ask(Method::POST, "/v1/plugins/guest/rollback", "").await;
     assert_eq!(status, 409);
-    assert!(answer["detail"].as_str().is_some_and(|text| text.contains("shop.toml:3: `settings`")), "{answer}");
+    assert!(
+        answer["detail"].as_str().is_some_and(|text| text.contains("shop.toml:3: `settings`")),
+        "{answer}"
+    );
     until_runs(&gateway, "guest", &guest()).await;
 }
 

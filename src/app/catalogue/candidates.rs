@@ -9,8 +9,8 @@ use crate::plugin::{LoadError, LoadProblem, Plugin};
 
 /// For each format the one file that may take the place of what runs; and the files that are in each other's way.
 pub(super) fn candidates(
-files: &BTreeMap<PathBuf, Found>,
-formats: &BTreeMap<String, Format>,
+    files: &BTreeMap<PathBuf, Found>,
+    formats: &BTreeMap<String, Format>,
 ) -> (Vec<(String, PathBuf)>, Vec<(PathBuf, String)>) {
     let mut by_format: BTreeMap<&str, Vec<(&PathBuf, &Plugin)>> = BTreeMap::new();
     for (path, found) in files {

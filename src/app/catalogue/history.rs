@@ -49,9 +49,10 @@ impl Catalogue {
 
     /// The hashes of every version that runs, may be gone back to, or is pinned.
     pub(in crate::app) fn hashes_in_use(&self) -> HashSet<String> {
-        let running = self.formats.values().flat_map(|format| {
-            format.before.iter().map(String::as_str).chain([format.plugin.hash()])
-        });
+        let running = self
+            .formats
+            .values()
+            .flat_map(|format| format.before.iter().map(String::as_str).chain([format.plugin.hash()]));
         let served = self.entries.values().filter_map(Entry::before).map(|before| before.plugin.hash());
         running.chain(served).map(str::to_owned).collect()
     }
@@ -96,7 +97,9 @@ impl Catalogue {
         };
         let hash = match to {
             None => format.before.last().cloned().ok_or_else(|| {
-                unknown(format!("no version of `{name}` ran before the one that runs: name one with its hash"))
+                unknown(format!(
+                    "no version of `{name}` ran before the one that runs: name one with its hash"
+                ))
             })?,
             Some(prefix) => self.find(name, prefix).await.map_err(unknown)?,
         };
@@ -119,7 +122,9 @@ impl Catalogue {
         const SHORTEST: usize = 4;
         let digits = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !digits || prefix.len() < SHORTEST {
-            return Err(format!("`{prefix}` is no beginning of a hash: at least {SHORTEST} hexadecimal digits"));
+            return Err(format!(
+                "`{prefix}` is no beginning of a hash: at least {SHORTEST} hexadecimal digits"
+            ));
         }
         let prefix = prefix.get(..16).unwrap_or(&prefix).to_ascii_lowercase();
         let (kept, wanted) = (self.kept.clone(), prefix.clone());

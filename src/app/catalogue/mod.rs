@@ -28,7 +28,7 @@ use super::load::{Found, Loader};
 use super::ready::{Terms, ready};
 use crate::clock;
 use crate::config::{self, Config, Problem};
-use crate::delivery::{Merchant, MerchantMap, Merchants};
+use crate::delivery::{MerchantMap, Merchants};
 use crate::plugin::{Host, Plugin};
 
 /// See the module's own words.
@@ -125,7 +125,8 @@ impl Catalogue {
             let (candidates, mut trouble) = candidates(&self.files, &self.formats);
             let mut progress = false;
             for (name, path) in candidates {
-                let Some(plugin) = self.files.get(&path).and_then(|found| found.plugin.as_ref().ok()).cloned()
+                let Some(plugin) =
+                    self.files.get(&path).and_then(|found| found.plugin.as_ref().ok()).cloned()
                 else {
                     continue;
                 };
@@ -152,7 +153,9 @@ impl Catalogue {
     async fn fetch_pinned(&mut self) {
         let mut wanted = BTreeSet::new();
         for form in self.entries.values().filter_map(|entry| entry.wanted.as_ref()) {
-            if let Some(pin) = form.plugin_hash.as_deref().filter(|pin| self.version(&form.plugin, pin).is_none()) {
+            if let Some(pin) =
+                form.plugin_hash.as_deref().filter(|pin| self.version(&form.plugin, pin).is_none())
+            {
                 wanted.insert(pin.get(..16).unwrap_or(pin).to_owned());
             }
         }
@@ -186,7 +189,10 @@ impl Catalogue {
             for form in entry.forms(name) {
                 match ready(&self.terms, form, candidate, entry.before()).await {
                     Ok(merchant) => {
-                        served.push((path.clone(), Good { config: Arc::clone(form), merchant: merchant.into() }));
+                        served.push((
+                            path.clone(),
+                            Good { config: Arc::clone(form), merchant: merchant.into() },
+                        ));
                         problem = None;
                         break;
                     }
@@ -246,7 +252,8 @@ impl Catalogue {
             };
             match fits {
                 Ok(merchant) => {
-                    served.push((path.clone(), Good { config: Arc::clone(wanted), merchant: merchant.into() }));
+                    served
+                        .push((path.clone(), Good { config: Arc::clone(wanted), merchant: merchant.into() }));
                 }
                 Err(problem) => problems.push((path.clone(), problem)),
             }
@@ -273,7 +280,8 @@ impl Catalogue {
             return running
                 .ok_or_else(|| merchant.wrong("plugin", format!("no plugin in {folder} is named `{name}`")));
         };
-        let problem = || format!("no version of `{name}` whose SHA-256 begins so is in the plugins' folder or kept");
+        let problem =
+            || format!("no version of `{name}` whose SHA-256 begins so is in the plugins' folder or kept");
         self.version(name, pin).ok_or_else(|| merchant.wrong("plugin_hash", problem()))
     }
 
@@ -306,11 +314,13 @@ impl Catalogue {
                 self.formats.remove(&name);
             } else {
                 let file = format.file.clone().unwrap_or_else(|| Path::new(format.plugin.file()).to_owned());
-                let reason = format!("the file is gone, but {users} merchants use the plugin `{name}`: it stays");
+                let reason =
+                    format!("the file is gone, but {users} merchants use the plugin `{name}`: it stays");
                 kept.push((file, reason));
             }
         }
-        let pins: HashSet<_> = self.entries.values().filter_map(Entry::before).map(|it| it.plugin.hash()).collect();
+        let pins: HashSet<_> =
+            self.entries.values().filter_map(Entry::before).map(|it| it.plugin.hash()).collect();
         self.pinned.retain(|plugin| pins.contains(plugin.hash()));
         kept
     }
@@ -325,7 +335,8 @@ impl Catalogue {
         }
         for (path, reason) in trouble.into_iter().chain(gone) {
             let found = self.files.get(&path);
-            let name = found.and_then(|found| found.plugin.as_ref().ok()).map(|it| it.description().name.clone());
+            let name =
+                found.and_then(|found| found.plugin.as_ref().ok()).map(|it| it.description().name.clone());
             self.refusals.add(&path, found.and_then(|found| found.hash.as_deref()), name.as_deref(), &reason);
         }
         for (path, entry) in &self.entries {
@@ -347,7 +358,10 @@ impl Catalogue {
     /// The reasons why plugins' files are refused.
     pub(super) fn refused_plugins(&self) -> impl Iterator<Item = String> {
         let is_merchant = |path: &PathBuf| self.entries.contains_key(path);
-        self.refusals.iter().filter(move |(path, _)| !is_merchant(path)).map(|(_, it)| it.refused.reason.clone())
+        self.refusals
+            .iter()
+            .filter(move |(path, _)| !is_merchant(path))
+            .map(|(_, it)| it.refused.reason.clone())
     }
 
     /// What is wrong with merchants' files.
@@ -355,13 +369,10 @@ impl Catalogue {
         self.entries.values().filter_map(|entry| entry.problem.clone()).collect()
     }
 
-    /// A folder that cannot be looked at; everything stays as it is.
-    pub(super) fn cannot_look_at(&mut self, folder: &Path, error: &std::io::Error) {
-        self.refusals.of_folder(folder, Some(format!("{} cannot be read: {error}", folder.display())));
-    }
-
-    /// The folder can be looked at.
-    pub(super) fn can_look_at(&mut self, folder: &Path) {
-        self.refusals.of_folder(folder, None);
+    /// Notes whether a folder could be looked at; if not, everything in it stays as it is. Whether that is news, which is
+    /// told with the next [`Self::settle`].
+    pub(super) fn looked_at(&mut self, folder: &Path, error: Option<&std::io::Error>) -> bool {
+        let reason = error.map(|error| format!("{} cannot be read: {error}", folder.display()));
+        self.refusals.of_folder(folder, reason)
     }
 }

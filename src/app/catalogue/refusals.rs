@@ -55,11 +55,11 @@ impl Refusals {
         self.before.clear();
     }
 
-    /// Says that a folder cannot be looked at, or that it can; with the next beginning.
-    pub(super) fn of_folder(&mut self, folder: &Path, reason: Option<String>) {
+    /// Says that a folder cannot be looked at, or that it can; with the next beginning. Whether that is news.
+    pub(super) fn of_folder(&mut self, folder: &Path, reason: Option<String>) -> bool {
         match reason {
-            Some(reason) => drop(self.folders.insert(folder.to_owned(), reason)),
-            None => drop(self.folders.remove(folder)),
+            Some(reason) => self.folders.insert(folder.to_owned(), reason.clone()) != Some(reason),
+            None => self.folders.remove(folder).is_some(),
         }
     }
 
