@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches what runs: what comes out is a version that may take a place, or the reason why it may not.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
@@ -17,23 +18,26 @@ pub(super) struct Found {
     pub(super) plugin: Result<Plugin, String>,
 }
 
-/// Loads files. Cheap to clone.
-#[derive(Clone)]
+/// How many files are loaded side by side: enough that the disk and the processors are both at work.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Loads files.
 pub(super) struct Loader {
     pub(super) host: Host,
+    /// What is loaded already, by its hash: the same content is not compiled again.
+    pub(super) known: HashMap<String, Plugin>,
     /// Where what is good is kept. None: nothing is written.
     pub(super) keep: Option<Kept>,
 }
 
 impl Loader {
-    /// Loads those that are there, as many side by side as there are processors; `None` for those that are gone.
+    /// Loads those that are there; `None` for those that are gone.
     pub(super) async fn load_all(&self, files: Vec<(PathBuf, bool)>) -> Vec<(PathBuf, Option<Found>)> {
-        let side_by_side = std::thread::available_parallelism().map_or(1, usize::from);
         let load = |(file, is_there): (PathBuf, bool)| async move {
             let found = if is_there { Some(self.load(&file).await) } else { None };
             (file, found)
         };
-        futures_util::stream::iter(files).map(load).buffered(side_by_side).collect().await
+        futures_util::stream::iter(files).map(load).buffered(SIDE_BY_SIDE).collect().await
     }
 
     async fn load(&self, file: &Path) -> Found {
@@ -44,11 +48,16 @@ impl Loader {
 
     async fn look_into(&self, file: &Path, hash: &mut Option<String>) -> Result<Plugin, String> {
         let content = self.host.read(file).await.map_err(|error| error.to_string())?;
-        *hash = Some(plugin::content_hash(&content));
+        let hash = hash.insert(plugin::content_hash(&content));
         let content = self.host.check_signature(file, content).await.map_err(|error| error.to_string())?;
-        let name = file.display().to_string();
         let to_keep = self.keep.as_ref().map(|kept| (kept.clone(), content.clone()));
-        let plugin = self.host.load_bytes(&name, content).await.map_err(|error| error.to_string())?;
+        let plugin = match self.known.get(hash) {
+            Some(plugin) => plugin.clone(),
+            None => {
+                let name = file.display().to_string();
+                self.host.load_bytes(&name, content).await.map_err(|error| error.to_string())?
+            }
+        };
         recorded_cases(&plugin, file).await?;
         if let Some((kept, content)) = to_keep {
             keep(kept, file.to_owned(), content).await;

@@ -135,7 +135,9 @@ async fn a_hundred_swaps_under_load_lose_nothing_and_hold_nothing_up() {
     println!("no swaps: {}", calm.0);
     println!("{SWAPS} swaps between two versions, in {took:.1?}: {swapped}");
     println!("10 versions that were compiled: {compiling}");
-    // The machine may be busy with other tests; alone and in release it is a matter of some milliseconds.
-    let bound = Duration::from_millis(50) + calm.0.longest * 2 + Duration::from_secs(1);
-    assert!(swapped.longest < bound, "{swapped}");
+    // Beyond what the same load shows without swaps. Not optimised, and beside other tests, a machine says little about it.
+    let pause = if cfg!(debug_assertions) { Duration::from_secs(5) } else { Duration::from_millis(50) };
+    for figures in [&swapped, &compiling] {
+        assert!(figures.longest < calm.0.longest + pause, "{figures}, and without swaps {}", calm.0);
+    }
 }

@@ -7,18 +7,23 @@ use super::entry::Format;
 use crate::app::load::Found;
 use crate::plugin::{LoadError, LoadProblem, Plugin};
 
-/// For each format the one file that may take the place of what runs; and the files that are in each other's way.
-pub(super) fn candidates(
-    files: &BTreeMap<PathBuf, Found>,
-    formats: &BTreeMap<String, Format>,
-) -> (Vec<(String, PathBuf)>, Vec<(PathBuf, String)>) {
+/// The files, sorted out.
+pub(super) struct Sorted {
+    /// For each format the one file that may take the place of what runs.
+    pub(super) candidates: Vec<(String, PathBuf)>,
+    /// The files that another one of the same format is in the way of, each with the sentence that says so.
+    pub(super) refused: Vec<(PathBuf, String)>,
+}
+
+/// Sorts out which file is which format's.
+pub(super) fn sort_out(files: &BTreeMap<PathBuf, Found>, formats: &BTreeMap<String, Format>) -> Sorted {
     let mut by_format: BTreeMap<&str, Vec<(&PathBuf, &Plugin)>> = BTreeMap::new();
     for (path, found) in files {
         if let Ok(plugin) = &found.plugin {
             by_format.entry(&plugin.description().name).or_default().push((path, plugin));
         }
     }
-    let (mut candidates, mut in_the_way) = (Vec::new(), Vec::new());
+    let (mut candidates, mut refused) = (Vec::new(), Vec::new());
     for (name, mut files) in by_format {
         let running = formats.get(name);
         let runs = |plugin: &Plugin| running.is_some_and(|format| format.plugin.hash() == plugin.hash());
@@ -43,9 +48,9 @@ pub(super) fn candidates(
                 let other = other.display().to_string();
                 let problem = LoadProblem::Duplicate { name: name.to_owned(), other };
                 let error = LoadError { file: path.display().to_string(), problem };
-                in_the_way.push(((*path).clone(), error.to_string()));
+                refused.push(((*path).clone(), error.to_string()));
             }
         }
     }
-    (candidates, in_the_way)
+    Sorted { candidates, refused }
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candidates::candidates;
+use candidates::{Sorted, sort_out};
 use entry::{Entry, Format, Good, is_on, takes};
 use history::remember;
 use refusals::Refusals;
@@ -84,7 +84,8 @@ impl Catalogue {
     }
 
     pub(super) fn loader(&self) -> Loader {
-        Loader { host: self.host.clone(), keep: self.live.then(|| self.kept.clone()) }
+        let known = self.loaded().map(|plugin| (plugin.hash().to_owned(), plugin.clone())).collect();
+        Loader { host: self.host.clone(), known, keep: self.live.then(|| self.kept.clone()) }
     }
 
     /// From now on what happens is logged and what runs is kept.
@@ -122,7 +123,7 @@ impl Catalogue {
     pub(super) async fn settle(&mut self) {
         self.fetch_pinned().await;
         let trouble = loop {
-            let (candidates, mut trouble) = candidates(&self.files, &self.formats);
+            let Sorted { candidates, refused: mut trouble } = sort_out(&self.files, &self.formats);
             let mut progress = false;
             for (name, path) in candidates {
                 let Some(plugin) =
@@ -169,14 +170,15 @@ impl Catalogue {
 
     /// A version of a plugin that is loaded, by the beginning of its SHA-256.
     fn version(&self, name: &str, sha256: &str) -> Option<&Plugin> {
+        self.loaded().find(|plugin| plugin.description().name == name && plugin.sha256().starts_with(sha256))
+    }
+
+    /// Every version that is loaded, some of them several times.
+    fn loaded(&self) -> impl Iterator<Item = &Plugin> {
         let in_files = self.files.values().filter_map(|found| found.plugin.as_ref().ok());
         let running = self.formats.values().map(|format| &format.plugin);
         let in_use = self.entries.values().filter_map(|entry| entry.before().map(|before| &before.plugin));
-        in_files
-            .chain(running)
-            .chain(&self.pinned)
-            .chain(in_use)
-            .find(|plugin| plugin.description().name == name && plugin.sha256().starts_with(sha256))
+        in_files.chain(running).chain(&self.pinned).chain(in_use)
     }
 
     /// Whether a version may take the place of the one that runs: the merchants that it would serve, made ready, or why it
