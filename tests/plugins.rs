@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use paynotify::domain::{Notification, Verdict};
-use paynotify::plugin::{CallError, Fault, Host, Plugin, Registry, Settings, SettingsError};
+use paynotify::plugin::{CallError, Fault, Host, Plugin, Settings, SettingsError};
 use support::call::{attempt, endpoint, notification, reply};
 use support::guest::Guest;
 use wit_parser::{Docs, Resolve, Stability, TypeDefKind};
@@ -125,36 +125,6 @@ async fn a_reply_reaches_the_guest_whole() {
     let verdict =
         plugin.judge(&notification(""), &endpoint("https://shop.example/"), &attempt(), &reply).await;
     assert_eq!(verdict, Ok(Verdict::Confirmed { detail: Some("x-trace".to_owned()) }));
-}
-
-#[tokio::test]
-async fn a_folder_of_plugins_is_loaded_and_what_is_wrong_is_left_out() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
-    write("good.wasm", &std::fs::read(xtask::guests::built("plain").expect("built")).expect("read"));
-    write("twin-a.wasm", &GOOD.build());
-    write("twin-b.wasm", &GOOD.build());
-    write("broken.wasm", b"no");
-    write("readme.txt", b"no");
-    write(".half-copied.wasm", b"no");
-    let (registry, errors) = Registry::load_folder(&host(), folder.path()).await;
-    assert!(registry.get("plain").is_some());
-    assert!(registry.get("guest").is_none());
-    assert_eq!(registry.iter().count(), 1);
-    let errors: Vec<_> = errors
-        .iter()
-        .map(|error| error.to_string().replace(&folder.path().display().to_string(), ""))
-        .collect();
-    assert_eq!(
-        errors,
-        [
-            "plugin `/broken.wasm` is no WebAssembly component",
-            "plugin `/twin-a.wasm` is for the format `guest`, as `/twin-b.wasm` is: remove one of them",
-            "plugin `/twin-b.wasm` is for the format `guest`, as `/twin-a.wasm` is: remove one of them",
-        ]
-    );
-    let (_, errors) = Registry::load_folder(&host(), &folder.path().join("none")).await;
-    assert_eq!(errors.len(), 1);
 }
 
 #[tokio::test]

@@ -16,7 +16,13 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
     ("api", &["api", "broker", "journal", "domain", "clock"]),
     ("config", &["config", "broker", "plugin", "http", "replay", "domain", "app"]),
-    ("app", &["api", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
+    (
+        "app",
+        &[
+            "app", "api", "clock", "broker", "config", "delivery", "domain", "http", "journal", "kit",
+            "plugin",
+        ],
+    ),
     ("kit", &["kit", "plugin", "domain"]),
     ("cli", &["cli", "app", "broker", "config", "http", "journal", "kit", "plugin", "replay", "domain"]),
 ];

@@ -5,6 +5,7 @@
 
 mod ingest;
 mod metrics;
+mod plugins;
 mod problem;
 mod turns;
 
@@ -23,6 +24,7 @@ use crate::broker::Broker;
 use crate::domain::NotificationId;
 use crate::journal::Journal;
 
+pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
 
 /// What the API works upon.
@@ -32,16 +34,22 @@ pub struct Api {
     broker: Arc<dyn Broker>,
     /// What happened.
     journal: Arc<dyn Journal>,
+    plugins: Arc<dyn Plugins>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these two. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these three. It adds its own metrics to the registry and shows all of them.
     #[must_use]
-    pub fn new(broker: Arc<dyn Broker>, journal: Arc<dyn Journal>, registry: Registry) -> Self {
+    pub fn new(
+        broker: Arc<dyn Broker>,
+        journal: Arc<dyn Journal>,
+        plugins: Arc<dyn Plugins>,
+        registry: Registry,
+    ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        Self { broker, journal, turns: Arc::default(), metrics }
+        Self { broker, journal, plugins, turns: Arc::default(), metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -55,6 +63,8 @@ impl Api {
         Router::new()
             .route("/v1/notifications", post(ingest::ingest))
             .route("/v1/notifications/{id}", get(story))
+            .route("/v1/plugins", get(plugins::list))
+            .route("/v1/plugins/{name}/rollback", post(plugins::roll_back))
             .route("/healthz", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics::metrics))

@@ -42,7 +42,7 @@ pub(super) async fn status(arguments: &Status) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn ask(api: &ApiAddress, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
+pub(super) async fn ask(api: &ApiAddress, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
     let address = format!("{}{path}", api.api.trim_end_matches('/'));
     let uri: Uri = address.parse().with_context(|| format!("`{address}` is no URL"))?;
     let settings = Settings { longest_reply: 16 << 20, ..Settings::default() };
@@ -53,7 +53,7 @@ async fn ask(api: &ApiAddress, method: Method, path: &str, body: Bytes) -> anyho
     })
 }
 
-fn answer(reply: &Reply, expected: StatusCode) -> anyhow::Result<Value> {
+pub(super) fn answer(reply: &Reply, expected: StatusCode) -> anyhow::Result<Value> {
     let value: Value = serde_json::from_slice(&reply.body)
         .with_context(|| format!("the answer ({}) is no JSON: is that a paynotify gateway?", reply.status))?;
     if reply.status != expected {
@@ -99,7 +99,7 @@ fn table(story: &Value) -> String {
     lines.join("\n")
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

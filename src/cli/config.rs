@@ -7,11 +7,11 @@ use crate::app::{self, Prepared};
 use crate::config::{Config, DEFAULT, Problem};
 
 pub(super) async fn check(file: &Path) -> Result<(), Failure> {
-    let (config, prepared) = prepared(file, |_| {}).await?;
+    let (_, prepared) = prepared(file, |_| {}).await?;
     if !prepared.refused.is_empty() {
-        return Err(Failure::Wrong(prepared.refused.iter().map(ToString::to_string).collect()));
+        return Err(Failure::Wrong(prepared.refused));
     }
-    println!("{}: fine, with {} merchants", file.display(), config.merchants.len());
+    println!("{}: fine, with {} merchants", file.display(), prepared.merchants());
     Ok(())
 }
 
@@ -25,9 +25,9 @@ pub(super) async fn prepared(
     file: &Path,
     loaded: impl FnOnce(&Config),
 ) -> Result<(Config, Prepared), Failure> {
-    let config = Config::load(file).map_err(wrong)?;
+    let mut config = Config::load(file).map_err(wrong)?;
     loaded(&config);
-    let prepared = app::prepare(&config).await.map_err(wrong)?;
+    let prepared = app::prepare(&mut config).await.map_err(wrong)?;
     Ok((config, prepared))
 }
 

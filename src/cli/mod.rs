@@ -33,7 +33,7 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Tries, records, checks and replays plugins.
+    /// Tries, records, checks, replays and looks after plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
 }

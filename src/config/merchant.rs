@@ -8,7 +8,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::{Document, Problem};
-use super::values::{Count, Delay, JitterPart, SecretText, Span};
+use super::values::{Count, Delay, HashPrefix, JitterPart, SecretText, Span};
 use crate::domain::{Ladder, MerchantId, Origin};
 use crate::plugin;
 
@@ -25,6 +25,8 @@ pub struct Merchant {
     pub origins: Vec<Origin>,
     /// The name of its plugin.
     pub plugin: String,
+    /// The beginning of the SHA-256 of the one version of it that will do, 16 to 64 hexadecimal digits: a pin.
+    pub plugin_hash: Option<String>,
     /// The plugin's settings: the text of a JSON object.
     pub settings_json: String,
     /// The plugin that runs beside its own, if there is one.
@@ -73,8 +75,11 @@ pub struct Timeouts {
 }
 
 impl Merchant {
-    /// Reads the file.
-    pub(super) fn read(path: &Path) -> Result<Self, Problem> {
+    /// Reads the file. Blocks.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, Problem> {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let id = MerchantId::from_str(stem).map_err(|error| {
             Problem::of_file(path, format!("the file's stem is the merchant's id, and {error}"))
@@ -102,6 +107,7 @@ impl Merchant {
             url: file.url.text,
             origins,
             plugin: file.plugin,
+            plugin_hash: file.plugin_hash.map(|hash| hash.0),
             settings_json,
             shadow,
             ladder: file.ladder,
@@ -183,6 +189,7 @@ struct File {
     #[serde(default)]
     origins: Vec<Url>,
     plugin: String,
+    plugin_hash: Option<HashPrefix>,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
     shadow: Option<String>,

@@ -4,6 +4,7 @@
 //! can be found are found at once. What needs a loaded plugin to be checked is checked in [`crate::app`].
 
 mod document;
+mod files;
 mod merchant;
 mod raw;
 mod values;
@@ -21,6 +22,7 @@ use crate::replay::Keep;
 use crate::{http, plugin};
 
 pub use document::Problem;
+pub use files::{Seen, Stamp, merchant_files, plugin_files};
 pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
 pub use raw::LogFormat;
 
@@ -36,8 +38,14 @@ pub struct Config {
     pub data: PathBuf,
     /// The folder of plugins.
     pub plugins: PathBuf,
+    /// The folder of merchants.
+    pub merchants_folder: PathBuf,
     /// The merchants, by their id.
     pub merchants: Vec<Merchant>,
+    /// The merchants' files as they were just before they were read.
+    pub merchants_seen: Seen,
+    /// How the two folders are watched.
+    pub dropin: Dropin,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// The longest record that the API takes, in bytes.
@@ -70,6 +78,15 @@ pub struct Config {
     pub log_level: String,
 }
 
+/// How the folders of plugins and merchants are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropin {
+    /// How long it is from one look to the next.
+    pub scan: Duration,
+    /// How long a file must have stayed the same before it counts.
+    pub settle: Duration,
+}
+
 /// Which broker, and how.
 #[derive(Debug)]
 pub enum Broker {
@@ -93,18 +110,28 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it.
     pub fn load_without_merchants(file: &Path) -> Result<Self, Vec<Problem>> {
-        Self::read(file, |_, _| Vec::new())
+        Self::read(file, |_, _| Default::default())
     }
 
     fn read(
         file: &Path,
-        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> Vec<Merchant>,
+        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> (Seen, Vec<Merchant>),
     ) -> Result<Self, Vec<Problem>> {
         let document = Document::read(file).map_err(|problem| vec![problem])?;
         let raw: raw::Gateway = document.parse().map_err(|problem| vec![problem])?;
         let folder = document.folder();
         let mut problems = Vec::new();
-        let merchants = merchants(&folder.join(&raw.merchants), &mut problems);
+        let merchants_folder = folder.join(&raw.merchants);
+        let (merchants_seen, merchants) = merchants(&merchants_folder, &mut problems);
+        let signers = plugin::Signers::parse(&raw.plugin.signers)
+            .map_err(|index| {
+                let problem = format!(
+                    "entry {} is no public key of minisign's: the line that begins with RW",
+                    index + 1
+                );
+                problems.push(document.wrong("plugin.signers", problem));
+            })
+            .unwrap_or_default();
         let ladder = ladder(&document, &raw.delivery, &mut problems);
         let data = folder.join(&raw.data);
         let broker = broker(&document, &raw.broker, &data, &mut problems);
@@ -126,7 +153,10 @@ impl Config {
         Ok(Self {
             file: file.to_owned(),
             plugins: folder.join(&raw.plugins),
+            merchants_folder,
             merchants,
+            merchants_seen,
+            dropin: Dropin { scan: raw.dropin.scan.get(), settle: raw.dropin.settle.get() },
             listen: raw.api.listen,
             longest_body: raw.api.longest_body_bytes.size(),
             broker,
@@ -141,7 +171,7 @@ impl Config {
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
             http: http_settings(&raw.http),
-            plugin: plugin_settings(&raw.plugin, &data),
+            plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
             journal_batch: raw.journal.batch.size(),
             transcripts: raw.journal.transcripts,
             transcripts_kept: raw.journal.transcripts_kept.get(),
@@ -174,30 +204,15 @@ impl Config {
     }
 }
 
-fn merchants(folder: &Path, problems: &mut Vec<Problem>) -> Vec<Merchant> {
-    let files = match toml_files(folder) {
-        Ok(files) => files,
-        Err(error) => {
-            problems.push(Problem::of_file(folder, format!("the merchants' folder cannot be read: {error}")));
-            Vec::new()
-        }
-    };
-    files
-        .iter()
-        .filter_map(|file| Merchant::read(file).map_err(|problem| problems.push(problem)).ok())
-        .collect()
-}
-
-fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+fn merchants(folder: &Path, problems: &mut Vec<Problem>) -> (Seen, Vec<Merchant>) {
+    // Before they are read: what changes meanwhile is seen to have changed.
+    let seen = merchant_files(folder).unwrap_or_else(|error| {
+        problems.push(Problem::of_file(folder, format!("the merchants' folder cannot be read: {error}")));
+        Seen::default()
+    });
+    let read = |file: &PathBuf| Merchant::read(file).map_err(|problem| problems.push(problem)).ok();
+    let merchants = seen.keys().filter_map(read).collect();
+    (seen, merchants)
 }
 
 fn ladder(document: &Document, raw: &raw::Delivery, problems: &mut Vec<Problem>) -> Option<Ladder> {
@@ -328,6 +343,7 @@ fn plugin_settings(raw: &raw::Plugin, data: &Path) -> plugin::Settings {
         resources: raw.resources.size(),
         longest_wait: raw.longest_wait.get(),
         pooling: raw.pooling,
+        signers: plugin::Signers::default(),
     }
 }
 
@@ -352,6 +368,7 @@ mod tests {
             raw::Delivery::KEYS,
             raw::Http::KEYS,
             raw::Plugin::KEYS,
+            raw::Dropin::KEYS,
             raw::Journal::KEYS,
             raw::Log::KEYS,
         ];

@@ -53,6 +53,7 @@ table! {
         delivery: Delivery = Delivery::default(),
         http: Http = Http::default(),
         plugin: Plugin = Plugin::default(),
+        dropin: Dropin = Dropin::default(),
         journal: Journal = Journal::default(),
         log: Log = Log::default(),
     }
@@ -170,6 +171,15 @@ table! {
         breaker_pause: Span<100, { HOUR }> = Span::of_milliseconds(10_000),
         breaker_longest: Span<100, { 24 * HOUR }> = Span::of_milliseconds(5 * 60_000),
         versions_kept: Count<1, 10_000> = Count::of(crate::plugin::Versions::MOST as u64),
+        signers: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// `[dropin]`
+    Dropin {
+        scan: Timeout = Timeout::of_milliseconds(1_000),
+        settle: Timeout = Timeout::of_milliseconds(1_000),
     }
 }
 

@@ -111,6 +111,21 @@ impl<'de> Deserialize<'de> for JitterPart {
     }
 }
 
+/// The beginning of a SHA-256, or all of it: as many digits as name a plugin's version, or more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HashPrefix(pub(super) String);
+
+impl<'de> Deserialize<'de> for HashPrefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if digits && (16..=64).contains(&text.len()) {
+            return Ok(Self(text));
+        }
+        Err(de::Error::custom("a plugin's hash is 16 to 64 hexadecimal digits of its SHA-256, in lower case"))
+    }
+}
+
 /// Where a secret is to be had: `env:NAME`, or `file:PATH` without its last line break. Any other text is the secret
 /// itself. Never printed, and overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]

@@ -52,7 +52,7 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     }
     let mut record = record_of(&request, &context, plugin);
     let mut failed = None;
-    let happened = match merchant.client.send(request).await {
+    let happened = match merchant.way.client().send(request).await {
         Err(failure) => Happened::NoReply(failure),
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());

@@ -31,7 +31,7 @@ use crate::replay::{Keep, Transcript};
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
 pub use breakers::Metrics;
-pub use merchant::{Merchant, Merchants};
+pub use merchant::{Merchant, MerchantMap, Merchants, Way};
 use missing::Punctuality;
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
@@ -83,7 +83,7 @@ impl Deliverer {
         metrics: Metrics,
         shadows: Shadows,
     ) -> Self {
-        for merchant in merchants.values() {
+        for merchant in merchants.all().values() {
             metrics.show(&merchant.plugin.description().name);
         }
         let Rules { policy, .. } = rules;
@@ -168,15 +168,19 @@ impl Deliverer {
         let late = clock::now().since(envelope.progress.due);
         self.punctuality.note(late);
         let in_hand = InHand { envelope, redelivered, receipt, drained, late };
-        match self.take_up(&in_hand).await {
+        let step = self.take_up(&in_hand).await;
+        // Asked for once: whatever is swapped in meanwhile, one version formats, judges and has its ladder climbed.
+        let its = self.merchants.get(in_hand.envelope.notification.merchant());
+        let merchant = its.as_deref();
+        match step {
             None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
-                let attempted = self.attempt(&in_hand.envelope).await;
-                let observed = self.merchant(&in_hand.envelope).and_then(|merchant| {
+                let attempted = self.attempt(&in_hand.envelope, merchant).await;
+                let observed = its.as_ref().and_then(|merchant| {
                     let notification = &in_hand.envelope.notification;
                     self.shadows.observe(merchant, notification, attempted.transcript.as_ref())
                 });
-                self.conclude(in_hand, attempted).await;
+                self.conclude(in_hand, merchant, attempted).await;
                 // The real one is settled, whatever becomes of this.
                 if let Some(observed) = observed {
                     self.shadows.submit(observed);
@@ -184,7 +188,7 @@ impl Deliverer {
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, Attempted::without(happened)).await;
+                self.conclude(in_hand, merchant, Attempted::without(happened)).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
@@ -212,10 +216,10 @@ impl Deliverer {
     }
 
     /// Decides what follows, records it and carries it out.
-    async fn conclude(&self, in_hand: InHand, attempted: Attempted) {
+    async fn conclude(&self, in_hand: InHand, merchant: Option<&Merchant>, attempted: Attempted) {
         let envelope = &in_hand.envelope;
         let Attempted { happened, record, transcript, failed: _, outdated } = attempted;
-        let ladder = self.merchant(envelope).map_or(&self.rules.ladder, |merchant| &merchant.ladder);
+        let ladder = merchant.map_or(&self.rules.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         // A fault of a version that is no more keeps nothing waiting long.
         let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
@@ -238,15 +242,11 @@ impl Deliverer {
         }
     }
 
-    fn merchant(&self, envelope: &Envelope) -> Option<&Arc<Merchant>> {
-        self.merchants.get(envelope.notification.merchant())
-    }
-
     /// What comes of the attempt.
-    async fn attempt(&self, envelope: &Envelope) -> Attempted {
+    async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
-        let Some(merchant) = self.merchant(envelope) else { return held(HoldReason::UnknownMerchant) };
-        let Some(_slot) = merchant.slot() else { return held(HoldReason::MerchantBusy) };
+        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
+        let Some(_slot) = merchant.way.slot() else { return held(HoldReason::MerchantBusy) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
         let admitted = match self.breakers.admit(id, &merchant.plugin, clock::now()) {
             Ok(admitted) => admitted,
@@ -254,9 +254,13 @@ impl Deliverer {
         };
         let attempted = attempt(envelope, merchant).await;
         admitted.note(notification, attempted.failed.as_ref());
-        let current = self.merchant(envelope).map(|merchant| merchant.plugin.hash());
-        let outdated = attempted.failed.is_some() && current != Some(merchant.plugin.hash());
+        let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);
         Attempted { outdated, ..attempted }
+    }
+
+    /// Whether the merchant is served by that version of its plugin still.
+    fn is_current(&self, id: &MerchantId, merchant: &Merchant) -> bool {
+        self.merchants.get(id).is_some_and(|current| current.plugin.hash() == merchant.plugin.hash())
     }
 
     /// Carries out what follows an attempt, which is recorded.

@@ -107,7 +107,7 @@ impl Shadows {
         let this = Self { waiting, taken: Mutex::new(taken), compared: Family::default() };
         let help = "Attempts that were held against a shadow plugin, by what came of it";
         registry.register("shadow", help, this.compared.clone());
-        for shadow in merchants.values().filter_map(|merchant| merchant.shadow.as_ref()) {
+        for shadow in merchants.all().values().filter_map(|merchant| merchant.shadow.as_ref()) {
             for compared in Compared::ALL {
                 this.counter(&shadow.plugin, compared);
             }

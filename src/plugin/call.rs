@@ -19,6 +19,7 @@ use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
 use super::host_calls::HostCalls;
 use super::lines::Lines;
+use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
@@ -66,7 +67,7 @@ struct Loaded {
     callee: Callee,
     description: Description,
     surface: Surface,
-    hash: String,
+    sha256: String,
     file: String,
 }
 
@@ -81,7 +82,9 @@ impl std::fmt::Debug for Plugin {
         write!(
             formatter,
             "plugin `{}` {} ({})",
-            self.0.description.name, self.0.description.version, self.0.hash
+            self.0.description.name,
+            self.0.description.version,
+            self.hash()
         )
     }
 }
@@ -91,11 +94,11 @@ impl Plugin {
         callee: Callee,
         description: Description,
         surface: Surface,
-        hash: String,
+        sha256: String,
         file: &str,
     ) -> Self {
         let callee = Callee { name: description.name.as_str().into(), ..callee };
-        Self(Arc::new(Loaded { callee, description, surface, hash, file: file.to_owned() }))
+        Self(Arc::new(Loaded { callee, description, surface, sha256, file: file.to_owned() }))
     }
 
     /// What it says of itself.
@@ -107,7 +110,13 @@ impl Plugin {
     /// The first 16 hexadecimal digits of the SHA-256 of its file: which build of it made an attempt.
     #[must_use]
     pub fn hash(&self) -> &str {
-        &self.0.hash
+        self.0.sha256.get(..DIGITS).unwrap_or(&self.0.sha256)
+    }
+
+    /// The whole SHA-256 of its file: 64 hexadecimal digits.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
     }
 
     /// The file that it came from.
@@ -140,7 +149,7 @@ impl Plugin {
     /// They do not, or the plugin could not say.
     pub async fn check_settings(&self, settings_json: &str) -> Result<(), SettingsError> {
         let settings = settings_json.to_owned();
-        let called = self.0.callee.call(Patience::Bounded, Occasion::none(), |store, plugin| {
+        let called = self.0.callee.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
             Box::pin(
                 async move { plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await },
             )
@@ -230,7 +239,8 @@ enum Patience {
     /// For [`Settings::longest_wait`](super::Settings::longest_wait): nothing is lost by coming again later.
     Bounded,
     /// For as long as it takes, which ends because every call under way does. A reply that is there is judged: else
-    /// the merchant would have to be asked again.
+    /// the merchant would have to be asked again. So is a plugin that is asked about itself or about settings: the
+    /// gateway's load says nothing about its file.
     Unbounded,
 }
 
@@ -278,7 +288,7 @@ impl Callee {
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        let called = self.call(Patience::Bounded, Occasion::none(), |store, plugin| {
+        let called = self.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
             Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
         });
         called.await.result

@@ -11,6 +11,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::MerchantPlugin;
 use super::call::Plugin;
+use super::compiler::Compiler;
 use super::load::{self, LoadError};
 use super::places::Places;
 use super::sandbox::Guest;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) places: Places,
     pub(super) threads: GuestThreads,
+    pub(super) compiler: Compiler,
 }
 
 /// The threads that guests run on. They are not the gateway's own: a guest that loops would hold those for a whole tick
@@ -86,17 +88,40 @@ impl Host {
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
             let threads = GuestThreads::new()?;
             let places = Places::new(settings.concurrent_calls, processors());
-            Ok(Self(Arc::new(Shared { engine, linker, settings: Arc::new(settings), places, threads })))
+            let compiler = Compiler::new()?;
+            let settings = Arc::new(settings);
+            Ok(Self(Arc::new(Shared { engine, linker, settings, places, threads, compiler })))
         };
         make().map_err(HostError)
     }
 
-    /// Loads a plugin's file: checks, compiles (unless the cache has it) and asks it to describe itself.
+    /// Loads a plugin's file: reads it, checks its signature if one is asked for, compiles it (unless the cache has it)
+    /// and asks it to describe itself.
     ///
     /// # Errors
     /// One sentence that names the file and what is wrong with it.
     pub async fn load(&self, file: &Path) -> Result<Plugin, LoadError> {
-        load::file(&self.0, file).await
+        let content = self.read(file).await?;
+        let content = self.check_signature(file, content).await?;
+        self.load_bytes(&file.display().to_string(), content).await
+    }
+
+    /// Reads a plugin's file, no more of it than is allowed, and looks no further.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too long.
+    pub async fn read(&self, file: &Path) -> Result<Vec<u8>, LoadError> {
+        load::read(&self.0, file).await
+    }
+
+    /// Gives a file's content back when one of [`Settings::signers`] has signed it, or when there are none.
+    ///
+    /// # Errors
+    /// Nobody of them has.
+    pub async fn check_signature(&self, file: &Path, content: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+        let content = Arc::new(content);
+        load::check_signature(&self.0, file, Arc::clone(&content)).await?;
+        Ok(Arc::unwrap_or_clone(content))
     }
 
     /// The same for bytes that are in memory already; `name` stands for the file in errors.

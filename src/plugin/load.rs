@@ -17,6 +17,7 @@ use super::description::InvalidDescription;
 use super::fault::{CallError, for_people};
 use super::host::Shared;
 use super::sandbox::Guest;
+use super::signature::SignatureProblem;
 
 /// Why a file is no plugin. Its text is one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,9 @@ pub enum LoadProblem {
     /// It begins like a component and is none, or needs what is not allowed.
     #[error("is no component that can be run here: {0}")]
     Invalid(String),
+    /// Nobody whom the configuration names has signed it.
+    #[error(transparent)]
+    Signature(#[from] SignatureProblem),
     /// It asks for more than the contract gives.
     #[error(
         "imports `{0}`, which is not in the contract: only paynotify:merchant@0.1 and WASI 0.2 (cli, clocks, filesystem, io, random, sockets) may be imported"
@@ -81,15 +85,23 @@ pub enum LoadProblem {
     },
 }
 
-pub(super) async fn file(host: &Arc<Shared>, file: &Path) -> Result<Plugin, LoadError> {
-    let name = file.display().to_string();
+/// Reads a file and checks its signature, if one is asked for.
+pub(super) async fn read(host: &Arc<Shared>, file: &Path) -> Result<Vec<u8>, LoadError> {
     let longest = host.settings.longest_component;
     let path = file.to_owned();
-    let read = run_blocking(move || read(&path, longest)).await;
-    match read {
-        Ok(content) => bytes(host, &name, content).await,
-        Err(problem) => Err(LoadError { file: name, problem }),
-    }
+    let read = run_blocking(move || bounded(&path, longest)).await;
+    read.map_err(|problem| LoadError { file: file.display().to_string(), problem })
+}
+
+/// Holds the content against the signature beside its file.
+pub(super) async fn check_signature(
+    host: &Arc<Shared>,
+    file: &Path,
+    content: Arc<Vec<u8>>,
+) -> Result<(), LoadError> {
+    let (shared, path) = (Arc::clone(host), file.to_owned());
+    let checked = run_blocking(move || Ok(shared.settings.signers.check(&path, &content)?)).await;
+    checked.map_err(|problem| LoadError { file: file.display().to_string(), problem })
 }
 
 pub(super) async fn bytes(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Result<Plugin, LoadError> {
@@ -99,25 +111,28 @@ pub(super) async fn bytes(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Res
 async fn plugin(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Result<Plugin, LoadProblem> {
     check_kind(&bytes, host.settings.longest_component)?;
     let shared = Arc::clone(host);
-    let (hash, (surface, pre)) =
-        run_blocking(move || Ok((content_hash(&bytes), prepare(&shared, &bytes)?))).await?;
+    let compiled = host.compiler.run(move || Ok((sha256_hex(&bytes), prepare(&shared, &bytes)?)));
+    let compiled = compiled.await.unwrap_or_else(|| Err(LoadProblem::Invalid(GAVE_UP.to_owned())));
+    let (sha256, (surface, pre)) = compiled?;
     let callee = Callee::new(Arc::clone(host), pre, name);
     let description = callee.describe().await.map_err(LoadProblem::Describe)?;
-    Ok(Plugin::new(callee, super::convert::description(description)?, surface, hash, name))
+    Ok(Plugin::new(callee, super::convert::description(description)?, surface, sha256, name))
 }
 
-/// Reading and compiling take long and must not hold up the asynchronous threads.
+const GAVE_UP: &str = "the compiler gave up";
+
+/// Reading takes long and must not hold up the asynchronous threads.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadProblem> + Send + 'static,
 ) -> Result<T, LoadProblem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(LoadProblem::Invalid(format!("the compiler gave up: {error}"))),
+        Err(error) => Err(LoadProblem::Unreadable(std::io::Error::other(error))),
     }
 }
 
 /// Reads no more than the bound, whatever the file says of its length.
-fn read(file: &Path, longest: usize) -> Result<Vec<u8>, LoadProblem> {
+fn bounded(file: &Path, longest: usize) -> Result<Vec<u8>, LoadProblem> {
     let file = std::fs::File::open(file)?;
     let length = file.metadata()?.len();
     if length > longest as u64 {
@@ -143,10 +158,14 @@ fn check_kind(bytes: &[u8], longest: usize) -> Result<(), LoadProblem> {
     }
 }
 
+/// How many digits of the SHA-256 name a version.
+pub(super) const DIGITS: usize = 16;
+
 /// What names a version: the first 16 hexadecimal digits of the SHA-256.
-pub(super) fn content_hash(bytes: &[u8]) -> String {
+#[must_use]
+pub fn content_hash(bytes: &[u8]) -> String {
     let mut digits = sha256_hex(bytes);
-    digits.truncate(16);
+    digits.truncate(DIGITS);
     digits
 }
 

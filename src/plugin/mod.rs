@@ -6,7 +6,8 @@
 //!
 //! The way of a call: [`Plugin`] takes a place (`call`), makes a store with its bounds (`sandbox`), hands over the
 //! arguments (`convert`), and names what went wrong (`fault`). The way of a file: `load` refuses what is not a plugin,
-//! compiles the rest off the asynchronous threads and asks it to describe itself.
+//! compiles the rest on threads of their own (`compiler`) and asks it to describe itself. Which file is which format's plugin is for
+//! `app` to say.
 //!
 //! Deliberately absent: a pool of instances to use again (an instance that has served one merchant never serves
 //! another), time-outs by dropping a call (a call ends by itself, at its bound), and any knowledge of what a format
@@ -14,6 +15,7 @@
 
 mod bindings;
 mod call;
+mod compiler;
 mod conditions;
 mod convert;
 mod crypto;
@@ -25,9 +27,9 @@ mod host_calls;
 mod lines;
 mod load;
 mod places;
-mod registry;
 mod sandbox;
 mod settings;
+mod signature;
 mod versions;
 mod wasi;
 
@@ -40,8 +42,8 @@ pub use host::{Host, HostError};
 pub use host_calls::{
     AnsweredBy, ArgumentsDigest, Base64, HostAnswer, HostCall, HostCallError, HostCalls, HostFunction,
 };
-pub use load::{LoadError, LoadProblem};
-pub use registry::Registry;
+pub use load::{LoadError, LoadProblem, content_hash};
 pub use sandbox::Usage;
 pub use settings::Settings;
+pub use signature::{SignatureProblem, Signers};
 pub use versions::{Version, VersionError, Versions};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::signature::Signers;
+
 /// What plugins may use. The default is sane for formats in any language; the bounds are per call unless they say
 /// otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Settings {
     /// The longest file that is looked at, in bytes. 64 MiB: a JavaScript or Python guest is 2 to 20 MB. Compiling is
     /// the one thing that is not otherwise bounded.
     pub longest_component: usize,
+    /// Who may sign plugins' files. Nobody: no signature is asked for.
+    pub signers: Signers,
     /// The memory of all of a guest's memories together, in bytes; a multiple of 64 KiB. 128 MiB.
     pub memory: usize,
     /// The elements of one table. 100,000.
@@ -65,6 +69,7 @@ impl Default for Settings {
         Self {
             cache_folder: None,
             longest_component: 64 * MIB,
+            signers: Signers::default(),
             memory: 128 * MIB,
             table_elements: 100_000,
             tables: 64,

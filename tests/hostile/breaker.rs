@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use paynotify::broker::Broker;
 use paynotify::broker::embedded::{self, EmbeddedBroker};
-use paynotify::delivery::{Deliverer, Merchant, Metrics, Rules, Shadows};
+use paynotify::delivery::{Deliverer, Merchant, Merchants, Metrics, Rules, Shadows, Way};
 use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Moment, Notification, Policy};
-use paynotify::http::{Client, TlsRoots};
+use paynotify::http::TlsRoots;
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
 use paynotify::replay::Keep;
@@ -153,11 +153,13 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
         settings_json: "{}".to_owned(),
         keys: Keys::default(),
     };
-    let client = Client::new(&Default::default(), &TlsRoots::system().expect("roots"));
+    let roots = TlsRoots::system().expect("roots");
+    let way = Way::new(&Default::default(), 256, &roots, None);
     let ladder = Ladder::default();
     let shop: MerchantId = "shop".parse().expect("an id");
-    let ready = Merchant::new(plugin, endpoint, ladder.clone(), client, None, 256);
-    let merchants = HashMap::from([(shop.clone(), Arc::new(ready))]);
+    let ready = Merchant { plugin, endpoint, ladder: ladder.clone(), authorization: None, shadow: None, way };
+    let merchants = Merchants::default();
+    drop(merchants.replace(HashMap::from([(shop.clone(), Arc::new(ready))])));
     let hour = Duration::from_secs(3_600);
     let breaker = BreakerPolicy { after: NonZeroU32::MIN, pause: hour, longest: hour };
     let policy = Policy { breaker, ..Policy::default() };

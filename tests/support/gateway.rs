@@ -163,6 +163,11 @@ impl Gateway {
         }
     }
 
+    /// The process's number.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Ends the program without warning.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");

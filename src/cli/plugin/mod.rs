@@ -4,6 +4,7 @@ mod cases;
 mod check;
 mod replay;
 mod run;
+mod running;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,10 @@ pub(super) enum PluginVerb {
     Check(check::Check),
     /// Makes an attempt again from its record, and shows what differs; sends nothing. Exit code 1 if anything does.
     Replay(replay::Replay),
+    /// Shows which versions of which plugins a gateway runs, and which files it has refused.
+    List(running::List),
+    /// Has a gateway go back to the version of a plugin that ran before, until another file is dropped in.
+    Rollback(running::Rollback),
 }
 
 /// Carries out one of them.
@@ -32,6 +37,8 @@ pub(super) async fn main(verb: &PluginVerb) -> Result<(), Failure> {
         PluginVerb::Cases(cases) => cases::cases(cases).await,
         PluginVerb::Check(check) => check::check(check).await,
         PluginVerb::Replay(replay) => replay::replay(replay).await,
+        PluginVerb::List(list) => running::list(list).await,
+        PluginVerb::Rollback(rollback) => running::roll_back(rollback).await,
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn on_file(problem: &LoadProblem) -> &'static str {
             "`describe` is called when the file is loaded, with the language's own start before it: it must come to an end within the bounds and not fail"
         }
         LoadProblem::Description(_) => "correct what `describe` returns",
+        LoadProblem::Signature(_) => "sign it with one of the keys that the gateway trusts",
         LoadProblem::Duplicate { .. } => "remove one of them",
     }
 }

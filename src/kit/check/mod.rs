@@ -120,6 +120,7 @@ fn refused(file: &Path, error: &LoadError) -> Report {
         | LoadProblem::Invalid(_)
         | LoadProblem::Export
         | LoadProblem::Contract(_)
+        | LoadProblem::Signature(_)
         | LoadProblem::Duplicate { .. } => "contract",
     };
     let mut report = Report::new(file, None);

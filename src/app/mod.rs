@@ -1,0 +1,131 @@
+//! The one module that names every edge: it builds them, owns their tasks, and ends them in order.
+//!
+//! The way of a file: `watch` says that it has changed, `load` says what is in it, `catalogue` decides whether it takes effect,
+//! `ready` puts a merchant together with its plugin, `kept` remembers what ran. `prepare` does it once, before the start;
+//! `dropin` whenever something changes.
+
+mod brokers;
+mod catalogue;
+mod dropin;
+mod kept;
+mod load;
+mod prepare;
+mod ready;
+mod watch;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::delivery::{self, Deliverer, Rules, Shadows};
+use crate::journal::{self, Journal, SqliteJournal};
+
+pub use brokers::operator;
+use dropin::Dropin;
+pub use prepare::{Prepared, prepare};
+
+/// Runs the gateway until `stop` is done, then drains it.
+///
+/// # Errors
+/// Something could not be started, or ended by itself.
+pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let Prepared { refused, merchants, catalogue, watched } = prepared;
+    for error in refused {
+        tracing::error!(error, "a plugin is refused; no merchant needs it");
+    }
+    let host = catalogue.host().clone();
+    create_private_folder(&config.data)
+        .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
+    let mut registry = Registry::with_prefix("paynotify");
+    let broker = brokers::open(&config, &merchants, &mut registry).await?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
+    let address = listener.local_addr()?;
+    let faults = delivery::Metrics::new(&mut registry);
+    let shadows = Shadows::registered(&mut registry, &merchants);
+    let rules = Rules { ladder: config.ladder.clone(), policy: config.policy, keep: config.transcripts };
+    let count = merchants.all().len();
+    let deliverer =
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
+    let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
+    let (stopping, stopped) = tokio::sync::watch::channel(());
+    let mut watching = tokio::spawn(dropin.run(stopped.clone()));
+    let serve = axum::serve(listener, api.clone().router(config.longest_body))
+        .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
+    let mut serving = tokio::spawn(serve.into_future());
+    tracing::info!(%address, merchants = count, "the gateway runs");
+    let mut delivering = tokio::spawn(deliverer.run(config.drain));
+    let (mut served, mut delivered, mut watched) = (None, None, None);
+    let (mut failed, mut refusal) = (None, None);
+    tokio::select! {
+        () = stop => tracing::info!("stopping: what is under way is finished"),
+        result = &mut serving => served = Some(result),
+        result = &mut delivering => delivered = Some(result),
+        result = &mut watching => watched = Some(result),
+        () = broker.ended() => failed = Some("the broker"),
+        () = journal.ended() => failed = Some("the journal"),
+        reason = broker.refusal() => refusal = Some(reason),
+    }
+    let by_itself = served.is_some() || delivered.is_some() || watched.is_some();
+    drop(stopping);
+    broker.stop_taking().await;
+    if delivered.is_none() {
+        delivered = Some(delivering.await);
+    }
+    if served.is_none() {
+        served = tokio::time::timeout(LAST_ANSWERS, &mut serving).await.ok();
+        serving.abort();
+    }
+    if watched.is_none() {
+        watched = Some(watching.await);
+    }
+    broker.close().await;
+    // With the broker closed, none of them waits for it.
+    api.finish().await;
+    journal.close().await;
+    host.close().await;
+    if let Some(result) = delivered {
+        result.context("the delivery ended by a fault")?;
+    }
+    if let Some(result) = watched {
+        result.context("the watch over plugins and merchants ended by a fault")?;
+    }
+    if let Some(result) = served {
+        result.context("the API ended by a fault")?.context("the API ended")?;
+    }
+    if let Some(part) = failed {
+        // Nothing in here can mend it; whoever started the gateway starts it again.
+        anyhow::bail!("{part} ended by a fault of the program; its log says more, and a new start mends it");
+    }
+    if let Some(reason) = refusal {
+        anyhow::bail!(reason);
+    }
+    anyhow::ensure!(!by_itself, "the gateway ended by itself");
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// How long a stop waits for answers of the API that are under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+fn journal_settings(config: &Config) -> journal::Settings {
+    journal::Settings {
+        batch: config.journal_batch,
+        transcripts_kept: config.transcripts_kept,
+        ..journal::Settings::new(config.journal_file())
+    }
+}
+
+/// Makes a folder that only this user can enter, if it is not there.
+fn create_private_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}

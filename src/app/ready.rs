@@ -1,0 +1,158 @@
+//! One merchant put together: its file held against its plugin.
+
+use crate::config::{self, Config, LadderChoice, Problem};
+use crate::delivery::{Merchant, Shadow, Way};
+use crate::domain::Ladder;
+use crate::{http, plugin};
+
+/// What all merchants have in common: what their files need not say, and whom is trusted.
+pub(super) struct Terms {
+    /// Bounds of the way to a merchant that does not say otherwise.
+    http: http::Settings,
+    /// Attempts under way at once for a merchant that does not say otherwise.
+    in_flight: usize,
+    /// The ladder of merchants without one of their own.
+    ladder: Ladder,
+    roots: http::TlsRoots,
+}
+
+impl Terms {
+    /// Reads the system's trusted authorities.
+    pub(super) fn new(config: &Config) -> Result<Self, http::InvalidRoots> {
+        let roots = http::TlsRoots::system()?;
+        let (http, in_flight) = (config.http, config.in_flight_per_merchant);
+        Ok(Self { http, in_flight, ladder: config.ladder.clone(), roots })
+    }
+}
+
+/// Puts a merchant together with a plugin, and with another one as its shadow, if they fit. What was there `before` hands
+/// its way on.
+///
+/// # Errors
+/// Why they do not fit, by the line and key of the merchant's file.
+pub(super) async fn ready(
+    terms: &Terms,
+    merchant: &config::Merchant,
+    plugin: &plugin::Plugin,
+    shadow: Option<&plugin::Plugin>,
+    before: Option<&Merchant>,
+) -> Result<Merchant, Problem> {
+    plugin
+        .check_settings(&merchant.settings_json)
+        .await
+        .map_err(|error| merchant.wrong("settings", error))?;
+    check_keys(merchant, plugin, shadow)?;
+    let shadow = match (&merchant.shadow, shadow) {
+        (Some(wanted), Some(plugin)) => Some(ready_shadow(merchant, wanted, plugin).await?),
+        (Some(_), None) | (None, _) => None,
+    };
+    let ladder = ladder(terms, merchant, plugin)?;
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: merchant.settings_json.clone(),
+        keys: merchant.keys.clone(),
+    };
+    let mut settings = terms.http;
+    let theirs = merchant.timeouts;
+    settings.timeouts.connect = theirs.connect.unwrap_or(settings.timeouts.connect);
+    // Who gives only the total means that the reply may take as long.
+    settings.timeouts.first_byte = theirs.first_byte.or(theirs.total).unwrap_or(settings.timeouts.first_byte);
+    settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
+    let in_flight = merchant.in_flight.unwrap_or(terms.in_flight);
+    let way = Way::new(&settings, in_flight, &terms.roots, before.map(|before| &before.way));
+    let authorization = merchant.authorization.clone();
+    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
+}
+
+/// The plugin that runs beside the merchant's own: it is told the same, but for its settings.
+async fn ready_shadow(
+    merchant: &config::Merchant,
+    wanted: &config::Shadow,
+    plugin: &plugin::Plugin,
+) -> Result<Shadow, Problem> {
+    let config::Shadow { plugin: name, settings_json } = wanted;
+    plugin.check_settings(settings_json).await.map_err(|error| merchant.wrong("shadow_settings", error))?;
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
+    if let Some(need) = plugin.description().keys.iter().find(lacks) {
+        let problem = format!("plugin `{name}` needs a key of the role `{}`: {}", need.role, need.summary);
+        return Err(merchant.wrong("shadow", problem));
+    }
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: settings_json.clone(),
+        keys: merchant.keys.clone(),
+    };
+    Ok(Shadow::new(plugin.clone(), endpoint))
+}
+
+/// Holds the merchant's keys against what its plugin asks for. A key can be there for its shadow alone.
+fn check_keys(
+    merchant: &config::Merchant,
+    plugin: &plugin::Plugin,
+    shadow: Option<&plugin::Plugin>,
+) -> Result<(), Problem> {
+    let needs = &plugin.description().keys;
+    let needs_of_shadow = shadow.map_or(&[][..], |shadow| &shadow.description().keys[..]);
+    for (index, key) in merchant.keys.iter().enumerate() {
+        let Some(need) = needs.iter().chain(needs_of_shadow).find(|need| need.role == key.role()) else {
+            let roles: Vec<_> = needs.iter().map(|need| format!("`{}`", need.role)).collect();
+            let roles = if roles.is_empty() { "none at all".to_owned() } else { roles.join(", ") };
+            let problem = format!(
+                "plugin `{}` has no use for a key of the role `{}`; its roles are: {roles}",
+                merchant.plugin,
+                key.role()
+            );
+            return Err(merchant.wrong(&format!("keys[{index}].role"), problem));
+        };
+        if !key.algorithm().does_for(&need.algorithms) {
+            let does = |algorithm: &&plugin::KeyAlgorithm| algorithm.does_for(&need.algorithms);
+            let names =
+                plugin::KeyAlgorithm::ALL.iter().filter(does).map(|algorithm| format!("`{algorithm}`"));
+            let problem = format!(
+                "the role `{}` of plugin `{}` takes a key of {}, not of `{}`",
+                need.role,
+                merchant.plugin,
+                names.collect::<Vec<_>>().join(" or "),
+                key.algorithm()
+            );
+            return Err(merchant.wrong(&format!("keys[{index}].algorithm"), problem));
+        }
+    }
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
+    match needs.iter().find(lacks) {
+        Some(need) => {
+            let problem = format!(
+                "plugin `{}` needs a key of the role `{}`: {}",
+                merchant.plugin, need.role, need.summary
+            );
+            Err(merchant.wrong("keys", problem))
+        }
+        None => Ok(()),
+    }
+}
+
+fn ladder(terms: &Terms, merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<Ladder, Problem> {
+    let delays = match &merchant.ladder {
+        None => terms.ladder.delays().to_vec(),
+        Some(LadderChoice::Own(delays)) => delays.clone(),
+        Some(LadderChoice::OfPlugin(name)) => {
+            let presets = &plugin.description().ladders;
+            let Some(preset) = presets.iter().find(|preset| preset.name == *name) else {
+                let names: Vec<_> = presets.iter().map(|preset| preset.name.as_str()).collect();
+                let problem = format!(
+                    "plugin `{}` has no ladder `{name}`, only: {}",
+                    merchant.plugin,
+                    names.join(", ")
+                );
+                return Err(merchant.wrong("ladder", problem));
+            };
+            preset.delays.clone()
+        }
+    };
+    let jitter = merchant.jitter.unwrap_or(terms.ladder.jitter());
+    Ladder::new(delays, jitter).map_err(|error| merchant.wrong("ladder", error))
+}
