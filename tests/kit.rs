@@ -287,7 +287,7 @@ fn what_a_request_depends_on_is_told() {
     ] {
         assert!(report.contains(part), "`{part}` is not in:\n{report}");
     }
-    assert!(!report.contains("attempt's time"), "{report}");
+    assert!(!report.contains("depends on the attempt's time"), "{report}");
 }
 
 #[tokio::test]
@@ -340,7 +340,7 @@ async fn recorded_cases_go_as_recorded_and_a_tampered_one_goes_red() {
     fs::write(beside.join("cut.json"), "{").expect("written");
     let report = printed(&["plugin", "cases", &plugin], 1);
     assert!(
-        report.contains("FAIL     broken.json\n         `record`: field `status`: unknown variant `paid`"),
+        report.contains("FAIL     broken.json: a payment, told in the query\n         `record`: field `status`: unknown variant `paid`"),
         "{report}"
     );
     assert!(report.contains("FAIL     cut.json") && report.contains("\nok       paid.json"), "{report}");
