@@ -224,7 +224,7 @@ pub fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, CaseE
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         match error.path().to_string() {
-            path if path == "." => CaseError::Unreadable(error.into_inner().to_string()),
+            path if path == "." || path == "?" => CaseError::Unreadable(error.into_inner().to_string()),
             path => field(path, error.into_inner()),
         }
     })?;
