@@ -31,11 +31,11 @@ pub(super) struct Dropin {
     settings: config::Dropin,
     catalogue: Catalogue,
     watched: Watched,
-    releases: Releases,
     loading: JoinSet<Lot>,
     commands: mpsc::Receiver<Command>,
     reports: watch::Sender<Arc<Report>>,
     noted: Option<Notes>,
+    releases: Releases,
 }
 
 /// Files that changed together: plugins that have been loaded, and merchants' files that are still to be read.
@@ -72,11 +72,11 @@ impl Dropin {
             settings: config.dropin,
             catalogue,
             watched,
-            releases,
             loading: JoinSet::new(),
             commands,
             reports,
             noted: None,
+            releases,
         };
         (dropin, Control { commands: commands_in, reports: reports_out })
     }
@@ -92,8 +92,6 @@ impl Dropin {
 
     async fn watch(&mut self) {
         self.catalogue.go_live();
-        // What is there from the start has changed for nobody.
-        drop(self.catalogue.take_changed());
         self.keep_versions().await;
         self.note().await;
         let mut looks = interval(self.settings.scan);
@@ -174,12 +172,14 @@ impl Dropin {
                 tracing::error!(%error, "merchants' files were not read, by a fault of the gateway")
             }
         }
-        self.catalogue.settle().await;
+        let changed = self.catalogue.settle().await;
+        self.releases.release(changed).await;
         self.note().await;
     }
 
     async fn roll_back(&mut self, name: &str, to: Option<String>) -> Result<PluginRow, RollbackError> {
-        self.catalogue.roll_back(name, to).await?;
+        let changed = self.catalogue.roll_back(name, to).await?;
+        self.releases.release(changed).await;
         self.note().await;
         let report = self.reports.borrow();
         let row = report.plugins.iter().find(|row| row.name == name).cloned();
@@ -189,10 +189,6 @@ impl Dropin {
     /// Tells what has come of it: the API, and the note for the next start.
     async fn note(&mut self) {
         self.reports.send_replace(Arc::new(self.catalogue.report()));
-        let changed = self.catalogue.take_changed();
-        if !changed.is_empty() {
-            self.releases.release(changed).await;
-        }
         let notes = self.catalogue.notes();
         if self.noted.as_ref() == Some(&notes) {
             return;

@@ -44,9 +44,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// At most so many versions are kept that are not in use.
-    pub(super) fn new(versions: PathBuf, most: usize, note: PathBuf) -> Self {
-        Self { versions: Versions::new(versions, most), note }
+    pub(super) fn new(versions: Versions, data: &Path) -> Self {
+        Self { versions, note: data.join("plugins.json") }
     }
 
     /// The note; empty if there is none that can be read. Blocks.
@@ -131,7 +130,7 @@ mod tests {
     #[test]
     fn the_note_comes_back_and_a_damaged_one_is_none() {
         let data = tempfile::tempdir().expect("a folder");
-        let kept = Kept::new(data.path().join("plugins"), 8, data.path().join("plugins.json"));
+        let kept = Kept::new(Versions::new(data.path().join("plugins"), 1), data.path());
         assert_eq!(kept.notes(), Notes::new());
         let noted = Noted {
             running: "b".into(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 
 use super::kept::Kept;
-use crate::kit::cases::{self, Outcome};
+use crate::kit::cases;
 use crate::plugin::{self, Host, Plugin};
 
 /// What a file turned out to be.
@@ -77,19 +77,23 @@ pub(super) async fn keep(kept: Kept, file: PathBuf, content: Vec<u8>) {
     }
 }
 
-/// Holds the plugin against the cases recorded for it, which lie beside its file in `NAME.cases/`.
+/// Holds the plugin against the cases recorded for it, which lie beside its file in `NAME.cases/`. None lie there: then it is
+/// held against nothing.
 async fn recorded_cases(plugin: &Plugin, file: &Path) -> Result<(), String> {
     let folder = cases::beside(file);
     if !folder.is_dir() {
         return Ok(());
     }
-    let wrong = |error: &dyn std::fmt::Display| format!("plugin `{}`: {error}", file.display());
-    let outcomes = cases::run(plugin, &folder).await.map_err(|error| wrong(&error))?;
-    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).map(Outcome::name).collect();
-    if failed.is_empty() {
-        return Ok(());
+    let outcomes = cases::run(plugin, &folder).await.map_err(|error| error.to_string())?;
+    let mut failed = outcomes.iter().filter(|outcome| !outcome.passed());
+    match failed.next() {
+        None => Ok(()),
+        Some(first) => {
+            let (name, more) = (first.name(), failed.count());
+            let folder = folder.display();
+            Err(format!(
+                "it does not do what was recorded in {folder}/{name} ({more} more differ): `paynotify plugin cases` shows what"
+            ))
+        }
     }
-    let (folder, failed) = (folder.display(), failed.join(", "));
-    let advice = "`paynotify plugin cases` shows what differs";
-    Err(wrong(&format!("does not do what is recorded in {folder}: {failed}; {advice}")))
 }

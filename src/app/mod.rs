@@ -50,8 +50,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let address = listener.local_addr()?;
     let faults = delivery::Metrics::new(&mut registry);
     let shadows = Shadows::registered(&mut registry, &merchants);
+    let at_start = merchants.all().len();
     let rules = Rules { ladder: config.ladder.clone(), policy: config.policy, keep: config.transcripts };
-    let count = merchants.all().len();
     let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
@@ -61,7 +61,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
-    tracing::info!(%address, merchants = count, "the gateway runs");
+    tracing::info!(%address, merchants = at_start, "the gateway runs");
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut watched) = (None, None, None);
     let (mut failed, mut refusal) = (None, None);

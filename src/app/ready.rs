@@ -1,5 +1,7 @@
 //! One merchant put together: its file held against its plugin.
 
+use std::path::PathBuf;
+
 use crate::config::{self, Config, LadderChoice, Problem};
 use crate::delivery::{Merchant, Shadow, Way};
 use crate::domain::Ladder;
@@ -14,6 +16,8 @@ pub(super) struct Terms {
     /// The ladder of merchants without one of their own.
     ladder: Ladder,
     roots: http::TlsRoots,
+    /// Where plugins are, for messages about them.
+    plugins: PathBuf,
 }
 
 impl Terms {
@@ -21,31 +25,27 @@ impl Terms {
     pub(super) fn new(config: &Config) -> Result<Self, http::InvalidRoots> {
         let roots = http::TlsRoots::system()?;
         let (http, in_flight) = (config.http, config.in_flight_per_merchant);
-        Ok(Self { http, in_flight, ladder: config.ladder.clone(), roots })
+        let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
+        Ok(Self { http, in_flight, ladder, roots, plugins })
     }
 }
 
-/// Puts a merchant together with a plugin, and with another one as its shadow, if they fit. What was there `before` hands
-/// its way on.
+/// Puts a merchant together with a plugin, and with the one that it wants beside it, if they fit. What was there `before` hands its way on.
 ///
 /// # Errors
 /// Why they do not fit, by the line and key of the merchant's file.
 pub(super) async fn ready(
     terms: &Terms,
     merchant: &config::Merchant,
-    plugin: &plugin::Plugin,
-    shadow: Option<&plugin::Plugin>,
+    (plugin, beside): (&plugin::Plugin, Option<&plugin::Plugin>),
     before: Option<&Merchant>,
 ) -> Result<Merchant, Problem> {
     plugin
         .check_settings(&merchant.settings_json)
         .await
         .map_err(|error| merchant.wrong("settings", error))?;
-    check_keys(merchant, plugin, shadow)?;
-    let shadow = match (&merchant.shadow, shadow) {
-        (Some(wanted), Some(plugin)) => Some(ready_shadow(merchant, wanted, plugin).await?),
-        (Some(_), None) | (None, _) => None,
-    };
+    let shadow = shadow(terms, merchant, beside).await?;
+    check_keys(merchant, plugin, shadow.as_ref().map(Shadow::plugin))?;
     let ladder = ladder(terms, merchant, plugin)?;
     let endpoint = plugin::Endpoint {
         url: merchant.url.clone(),
@@ -66,12 +66,16 @@ pub(super) async fn ready(
 }
 
 /// The plugin that runs beside the merchant's own: it is told the same, but for its settings.
-async fn ready_shadow(
+async fn shadow(
+    terms: &Terms,
     merchant: &config::Merchant,
-    wanted: &config::Shadow,
-    plugin: &plugin::Plugin,
-) -> Result<Shadow, Problem> {
-    let config::Shadow { plugin: name, settings_json } = wanted;
+    plugin: Option<&plugin::Plugin>,
+) -> Result<Option<Shadow>, Problem> {
+    let Some(config::Shadow { plugin: name, settings_json }) = &merchant.shadow else { return Ok(None) };
+    let Some(plugin) = plugin else {
+        let folder = terms.plugins.display();
+        return Err(merchant.wrong("shadow", format!("no plugin in {folder} is named `{name}`")));
+    };
     plugin.check_settings(settings_json).await.map_err(|error| merchant.wrong("shadow_settings", error))?;
     let lacks =
         |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
@@ -85,7 +89,7 @@ async fn ready_shadow(
         settings_json: settings_json.clone(),
         keys: merchant.keys.clone(),
     };
-    Ok(Shadow::new(plugin.clone(), endpoint))
+    Ok(Some(Shadow::new(plugin.clone(), endpoint)))
 }
 
 /// Holds the merchant's keys against what its plugin asks for. A key can be there for its shadow alone.

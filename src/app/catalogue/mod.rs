@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candidates::{Sorted, sort_out};
-use entry::{Entry, Format, Good, is_on, takes};
+use entry::{Entry, Format, Good, is_on, is_shadow, takes};
 use history::remember;
 use refusals::Refusals;
 
@@ -28,9 +28,9 @@ use super::load::{Found, Loader};
 use super::ready::{Terms, ready};
 use crate::clock;
 use crate::config::{self, Config, Problem};
-use crate::delivery::{Merchant, MerchantMap, Merchants};
+use crate::delivery::{MerchantMap, Merchants};
 use crate::domain::MerchantId;
-use crate::plugin::{Host, Plugin};
+use crate::plugin::{Host, Plugin, Versions};
 
 /// See the module's own words.
 pub(super) struct Catalogue {
@@ -48,8 +48,6 @@ pub(super) struct Catalogue {
     pinned: Vec<Plugin>,
     refusals: Refusals,
     merchants: Merchants,
-    /// Those that are served otherwise than before.
-    changed: BTreeSet<MerchantId>,
     /// Whether the gateway runs: before that nothing is written, and whoever starts it is told all there is to tell.
     live: bool,
 }
@@ -65,7 +63,7 @@ impl Catalogue {
         Ok(Self {
             terms,
             host,
-            kept: Kept::new(config.versions_folder(), config.versions_kept, config.data.join("plugins.json")),
+            kept: Kept::new(Versions::new(config.versions_folder(), config.versions_kept), &config.data),
             plugins_folder: config.plugins.clone(),
             files: BTreeMap::new(),
             formats: BTreeMap::new(),
@@ -73,7 +71,6 @@ impl Catalogue {
             pinned: Vec::new(),
             refusals: Refusals::default(),
             merchants: Merchants::default(),
-            changed: BTreeSet::new(),
             live: false,
         })
     }
@@ -124,7 +121,8 @@ impl Catalogue {
     }
 
     /// Has everything take effect that can. Whatever cannot is said in the refusals, and leaves what was good.
-    pub(super) async fn settle(&mut self) {
+    /// Gives the merchants that are served differently from now on.
+    pub(super) async fn settle(&mut self) -> Vec<MerchantId> {
         self.fetch_pinned().await;
         let trouble = loop {
             let Sorted { candidates, refused: mut trouble } = sort_out(&self.files, &self.formats);
@@ -143,16 +141,16 @@ impl Catalogue {
                     Err(reason) => trouble.push((path, reason)),
                 }
             }
+            self.renew_shadows();
             progress |= self.settle_merchants().await;
             // Each turn with progress uses up a candidate or a merchant's new file, so that there is a last one.
             if !progress {
                 break trouble;
             }
         };
-        self.renew_shadows().await;
         let gone = self.forget_unused();
         self.note_refusals(trouble, gone);
-        self.publish();
+        self.publish()
     }
 
     /// Loads the versions that merchants have pinned, where they are kept and nowhere else.
@@ -194,7 +192,7 @@ impl Catalogue {
         for (path, entry) in &self.entries {
             let mut problem = None;
             for form in entry.forms(name) {
-                match self.make(form, candidate, entry.before()).await {
+                match ready(&self.terms, form, (candidate, self.shadow_of(form)), entry.before()).await {
                     Ok(merchant) => {
                         served.push((
                             path.clone(),
@@ -209,7 +207,8 @@ impl Catalogue {
             let Some(problem) = problem else { continue };
             let mut is_served = entry.good.as_ref().is_some_and(|good| takes(&good.config, name));
             for form in entry.forms(name) {
-                is_served = is_served || self.make(form, &running.plugin, None).await.is_ok();
+                is_served = is_served
+                    || ready(&self.terms, form, (&running.plugin, self.shadow_of(form)), None).await.is_ok();
             }
             if is_served {
                 return Err(format!("it does not fit a merchant that is served now: {problem}"));
@@ -254,7 +253,9 @@ impl Catalogue {
         for (path, entry) in &self.entries {
             let Some(wanted) = &entry.wanted else { continue };
             let fits = match self.plugin_of(wanted) {
-                Ok(plugin) => self.make(wanted, plugin, entry.before()).await,
+                Ok(plugin) => {
+                    ready(&self.terms, wanted, (plugin, self.shadow_of(wanted)), entry.before()).await
+                }
                 Err(problem) => Err(problem),
             };
             match fits {
@@ -279,47 +280,22 @@ impl Catalogue {
         progress
     }
 
-    /// Puts a merchant together with a version of its plugin, and with its shadow as that runs.
-    async fn make(
-        &self,
-        form: &config::Merchant,
-        plugin: &Plugin,
-        before: Option<&Merchant>,
-    ) -> Result<Merchant, Problem> {
-        let shadow = match &form.shadow {
-            None => None,
-            Some(config::Shadow { plugin: name, .. }) if plugin.description().name == *name => Some(plugin),
-            Some(config::Shadow { plugin: name, .. }) => {
-                let format = self.formats.get(name).map(|format| &format.plugin);
-                let folder = self.plugins_folder.display();
-                let problem = || form.wrong("shadow", format!("no plugin in {folder} is named `{name}`"));
-                Some(format.ok_or_else(problem)?)
-            }
-        };
-        ready(&self.terms, form, plugin, shadow, before).await
+    /// The plugin that a merchant wants beside its own, if it is there.
+    fn shadow_of(&self, merchant: &config::Merchant) -> Option<&Plugin> {
+        self.formats.get(&merchant.shadow.as_ref()?.plugin).map(|format| &format.plugin)
     }
 
-    /// Has merchants go on with their shadow as it runs now. A version that does not fit leaves the one before: a shadow
-    /// has no say in what is served.
-    async fn renew_shadows(&mut self) {
-        let mut served = Vec::new();
-        for (path, entry) in &self.entries {
+    /// Has merchants made ready anew whose shadow has another version now.
+    fn renew_shadows(&mut self) {
+        let formats = &self.formats;
+        for entry in self.entries.values_mut().filter(|entry| entry.wanted.is_none()) {
             let Some(Good { config, merchant }) = &entry.good else { continue };
             let Some(shadow) = &merchant.shadow else { continue };
-            let name = &shadow.plugin().description().name;
-            let running = self.formats.get(name).map(|format| format.plugin.hash());
-            if *name == config.plugin || running.is_none_or(|hash| hash == shadow.plugin().hash()) {
-                continue;
-            }
-            match self.make(config, &merchant.plugin, Some(merchant)).await {
-                Ok(renewed) => {
-                    served
-                        .push((path.clone(), Good { config: Arc::clone(config), merchant: renewed.into() }));
-                }
-                Err(problem) => tracing::warn!(%problem, "a shadow stays as it was"),
+            let runs = config.shadow.as_ref().and_then(|shadow| formats.get(&shadow.plugin));
+            if runs.is_some_and(|format| format.plugin.hash() != shadow.plugin().hash()) {
+                entry.wanted = Some(Arc::clone(config));
             }
         }
-        self.serve(served);
     }
 
     fn plugin_of(&self, merchant: &config::Merchant) -> Result<&Plugin, Problem> {
@@ -352,7 +328,9 @@ impl Catalogue {
                 gone.push(name.clone());
             }
         }
-        let used_by = |name: &str| self.entries.values().filter(|entry| is_on(entry, name)).count();
+        let used_by = |name: &str| {
+            self.entries.values().filter(|entry| is_on(entry, name) || is_shadow(entry, name)).count()
+        };
         let mut kept = Vec::new();
         for name in gone {
             let users = used_by(&name);
@@ -397,22 +375,15 @@ impl Catalogue {
         self.refusals.end(self.live);
     }
 
-    /// Hands the merchants to whoever delivers, all at once.
-    fn publish(&mut self) {
+    /// Hands the merchants to whoever delivers, all at once. Gives those that are not what they were.
+    fn publish(&self) -> Vec<MerchantId> {
         let goods = self.entries.values().filter_map(|entry| entry.good.as_ref());
         let merchants: MerchantMap =
             goods.map(|good| (good.config.id.clone(), Arc::clone(&good.merchant))).collect();
-        let before = self.merchants.replace(merchants);
-        let now = self.merchants.all();
-        let is_other = |(id, merchant): &(&MerchantId, &Arc<Merchant>)| {
-            before.get(*id).is_none_or(|before| !Arc::ptr_eq(before, merchant))
-        };
-        self.changed.extend(now.iter().filter(is_other).map(|(id, _)| id.clone()));
-    }
-
-    /// The merchants that are served otherwise than when this was asked last.
-    pub(super) fn take_changed(&mut self) -> BTreeSet<MerchantId> {
-        std::mem::take(&mut self.changed)
+        let mut new = merchants.clone();
+        let old = self.merchants.replace(merchants);
+        new.retain(|id, merchant| !old.get(id).is_some_and(|old| Arc::ptr_eq(old, merchant)));
+        new.into_keys().collect()
     }
 
     /// The reasons why plugins' files are refused.

@@ -17,7 +17,7 @@ pub(super) fn imports(plugin: &Plugin) -> Outcome {
     let own = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     let mut outcome = Outcome::passed(format!("of the contract {own}; of WASI {}", wasi.len()));
     if !wasi.is_empty() {
-        outcome.notes.push(format!("{}", wasi.join(", ")));
+        outcome.notes.push(wasi.join(", "));
         outcome.notes.push(
             "WASI is empty here: no files, arguments, environment or network; the clock stands at the attempt's time, \
              and chance follows from the attempt's entropy"
