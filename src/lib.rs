@@ -14,11 +14,13 @@
 //! | [`domain`] | decides; pure | nothing of this crate |
 //! | [`broker`], [`journal`], [`plugin`], [`http`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
 //! | `sqlite` | what the journal and the embedded broker share: opening a file, writing in groups | nothing of this crate |
-//! | [`delivery`] | carries one notification through | the edges, [`domain`] |
+//! | [`replay`] | keeps an attempt's record, and makes it again | [`plugin`], [`domain`] |
+//! | [`delivery`] | carries one notification through | the edges, [`replay`], [`domain`] |
 //! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits |
 //! | [`config`] | what a file says, checked | the edges' settings |
 //! | [`app`] | builds all of it, and ends it in order | everything |
-//! | [`cli`] | the commands | [`app`], [`config`], [`http`] |
+//! | [`kit`] | tries, records and checks a plugin for its author; sends nothing | [`plugin`], [`domain`] |
+//! | [`cli`] | the commands | [`app`], [`config`], [`http`], [`kit`]; for plugins also [`journal`], [`plugin`], [`replay`] |
 //!
 //! The edges do not know each other, and `domain` knows none of them; `tests/tidy.rs` holds the code to this table.
 //! ARCHITECTURE.md walks through one notification's way.
@@ -33,5 +35,7 @@ pub mod delivery;
 pub mod domain;
 pub mod http;
 pub mod journal;
+pub mod kit;
 pub mod plugin;
+pub mod replay;
 mod sqlite;

@@ -54,6 +54,10 @@ pub(crate) enum Problem {
         "it is of version {found}, and this program knows up to {known}: it was written by a newer one; use that"
     )]
     Newer { found: i64, known: usize },
+    #[error(
+        "it is of version {found}, and this program reads {known}: start its gateway once, which brings it up"
+    )]
+    Older { found: i64, known: usize },
     #[error("it is damaged ({0}); move it away, keep it, and restore a copy")]
     Damaged(String),
     #[error("{0}; make room, and it goes on by itself")]
@@ -97,6 +101,23 @@ pub(crate) async fn open(place: &Place, schema: &Schema) -> Result<SqliteConnect
     let largest = i64::try_from(place.largest).unwrap_or(i64::MAX) / page.max(1);
     pragma(&mut connection, "max_page_count", largest.clamp(1, i64::from(u32::MAX - 1))).await?;
     Ok(connection)
+}
+
+/// Opens a file that is there, of this version, for reading only. Another process may be writing to it.
+pub(crate) async fn open_to_read(place: &Place, schema: &Schema) -> Result<SqliteConnection, Problem> {
+    place.file.metadata()?;
+    let mut connection = options(place).read_only(true).connect().await?;
+    let application: i64 = query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
+    if application != i64::from(schema.application_id) {
+        return Err(Problem::Foreign(schema.name));
+    }
+    let found: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+    let known = schema.steps.len();
+    match usize::try_from(found) {
+        Ok(version) if version == known => Ok(connection),
+        Ok(version) if version < known => Err(Problem::Older { found, known }),
+        Ok(_) | Err(_) => Err(Problem::Newer { found, known }),
+    }
 }
 
 /// How connections to the file are made.

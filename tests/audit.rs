@@ -170,7 +170,8 @@ async fn what_is_changed_later_on_an_own_node_is_shouted_and_delivery_goes_on() 
     let own = Own::with_management().await;
     let merchant = StubMerchant::start(always(Answer::Confirm)).await;
     let mut gateway = own.gateway("[\"3s\"]");
-    gateway.merchant("shop", &merchant.url("/notify"), "");
+    // Its shadow's metrics are there, too.
+    gateway.merchant("shop", &merchant.url("/notify"), "shadow = \"plain\"");
     gateway.start();
     gateway.ready().await;
     let broken = "paynotify_broker_audit_findings{severity=\"breaks\",check=\"policy\"}";

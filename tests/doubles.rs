@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use support::amqp::until;
-use support::gateway::{Gateway, SOON, record};
+use support::gateway::{Gateway, SOON, Store, record};
 use support::merchant::{Answer, StubMerchant, in_turn};
+use support::proxy::{Cut, Proxy};
 use support::rabbit::Rabbit;
 
 const LADDER: &str = r#"ladder = ["500ms", "600ms"]"#;
@@ -89,6 +90,38 @@ async fn another_text_under_the_same_id_goes_to_the_poison_queue() {
     the_only_event(&mut rabbit).await;
     assert!(gateway.stop().success());
     assert!(merchant.requests().iter().all(|request| request.query("out_trade_no").as_deref() == Some("o1")));
+}
+
+/// A gateway loses its connection to RabbitMQ in the middle of an attempt, and its message comes to another one. That
+/// one sees that the first lives, waits, and then tells the payment centre what the first could not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_whose_gateway_lost_its_connection_is_not_repeated() {
+    let mut rabbit = Rabbit::start().await;
+    let slow = Answer::After(Duration::from_secs(3), Box::new(Answer::Confirm));
+    let merchant = StubMerchant::start(in_turn([slow, Answer::Refuse])).await;
+    let Store::Amqp { url, prefix } = rabbit.store() else { panic!("it is RabbitMQ") };
+    let proxy = Proxy::before(&url).await;
+    let mut first = Gateway::new(Store::Amqp { url: proxy.url(&url), prefix }, "");
+    let mut other = Gateway::new(rabbit.store(), "");
+    other.share_data_of(&first);
+    for gateway in [&first, &other] {
+        gateway.merchant("shop", &merchant.url("/"), LADDER);
+    }
+    first.start();
+    first.ready().await;
+    rabbit.outside.collect_outcomes().await;
+    rabbit.send(&record("n1", "shop", "o1")).await;
+    merchant.wait_for(1, SOON).await;
+    other.start();
+    proxy.refuse().await;
+    proxy.cut(Cut::Reset);
+    let event = the_only_event(&mut rabbit).await;
+    assert_eq!((&event["outcome"], &event["attempts"]), (&json!("confirmed"), &json!(1)));
+    assert_eq!(merchant.requests().len(), 1);
+    let told = |line: &&Value| line["step"] == "finish";
+    assert_eq!(other.log_lines().iter().filter(told).count(), 1, "{}", other.log());
+    proxy.accept().await;
+    assert!(first.stop().success() && other.stop().success());
 }
 
 /// A gateway that is killed twice in the middle of one attempt does not send it a third time: it goes on with the next.

@@ -14,8 +14,8 @@ use paynotify::domain::{
     TakeUp, Taken,
 };
 use paynotify::journal::{
-    Acceptance, Attempt, Entry, Journal, JournalError, Recording, Search, Settings, SqliteJournal, State,
-    Story,
+    Acceptance, Attempt, Entry, Journal, JournalError, Kept, Lookup, Recording, Search, Settings,
+    SqliteJournal, State, Story, Transcript, look_up,
 };
 use sqlx::{Connection, SqliteConnection, query};
 use tempfile::TempDir;
@@ -61,6 +61,7 @@ fn entry(id: &str, moment: i64, state: State, attempt: Option<Attempt>) -> Entry
         at: at(moment),
         state,
         attempt,
+        transcript: None,
     }
 }
 
@@ -70,7 +71,14 @@ fn waiting(next_attempt: u32) -> State {
 
 fn held() -> State {
     let (holds, since) = (NonZeroU32::MIN, at(4_000));
-    State::Held { next_attempt: 2, due: at(64_000), reason: "plugin_missing".to_owned(), holds, since }
+    State::Held {
+        next_attempt: 2,
+        due: at(64_000),
+        cause: "plugin_fault".to_owned(),
+        reason: "plugin_missing".to_owned(),
+        holds,
+        since,
+    }
 }
 
 fn ended(attempts: u32) -> State {
@@ -185,6 +193,7 @@ async fn take_up(journal: &dyn Journal, envelope: &Envelope, message: Taken) -> 
     match journal.take_up(&envelope.notification, message).await.expect("an answer") {
         TakeUp::Attempt(beginning) if beginning.again => "attempt again".to_owned(),
         TakeUp::Attempt(_) => "attempt".to_owned(),
+        TakeUp::Wait => "wait".to_owned(),
         TakeUp::Interrupted => "interrupted".to_owned(),
         TakeUp::Behind(Behind::Follow(progress)) => told(&Standing::Waiting(progress)),
         TakeUp::Behind(Behind::Finish(ending)) => format!("finish {}", told(&Standing::Ended(ending))),
@@ -275,20 +284,26 @@ async fn a_beginning_is_known_to_every_process_at_once() {
     let folder = folder();
     let (here, there) = (open(&folder).await, open(&folder).await);
     let sent = envelope("n1", "");
-    let first = taken(sent.progress);
-    let other = Taken { gateway: u64::MAX, at: at(2_500), ..first };
+    let first = Taken { gateway: here.gateway(), ..taken(sent.progress) };
+    let other = Taken { gateway: there.gateway(), at: at(2_500), ..first };
     let later = Taken { at: at(2_000).after(LAG), ..other };
     let wait = progress(1, at(2_000).after(LAG), None);
     assert_eq!(take_up(&here, &sent, first).await, "attempt");
     assert_eq!(state(&there, "n1").await, State::Accepted);
     assert_eq!(take_up(&there, &sent, other).await, wait);
+    let lost = Taken { redelivered: true, ..other };
+    assert_eq!(take_up(&there, &sent, lost).await, "wait", "the first one lives, and may be at it");
     assert_eq!(take_up(&here, &sent, first).await, "attempt", "the answer was lost, and it asks once more");
     assert_eq!(take_up(&there, &sent, other).await, wait);
     assert_eq!(take_up(&there, &sent, later).await, "attempt again", "nothing was heard of it");
-    here.close().await;
-    let here = open(&folder).await;
-    let last = Taken { redelivered: true, gateway: 2, ..later };
-    assert_eq!(take_up(&here, &sent, last).await, "interrupted", "it was cut off twice");
+    there.close().await;
+    let there = open(&folder).await;
+    let last = Taken { redelivered: true, gateway: there.gateway(), ..later };
+    assert_eq!(
+        take_up(&there, &sent, last).await,
+        "interrupted",
+        "it was cut off twice, and nobody is at it"
+    );
     // A hold or an attempt comes between: it is another place.
     record(&here, entry("n1", 2, held(), None)).await;
     let row = Held { since: at(4_000), count: NonZeroU32::MIN };
@@ -395,8 +410,13 @@ async fn a_thousand_entries_of_sixteen_tasks_are_all_there_after_reopening() {
     assert!(matches!(journal.story(&id("n0")).await, Err(JournalError::Closed)));
     assert!(matches!(journal.record(entry("n0", 0, held(), None)).await, Err(JournalError::Closed)));
     assert!(journal.ready().is_err());
-    let files = std::fs::read_dir(folder.path()).expect("readable").count();
-    assert_eq!(files, 1, "a journal that was closed is one file");
+    let entries =
+        std::fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("an entry").path());
+    let files = entries.filter(|path| path.is_file()).count();
+    assert_eq!(
+        files, 1,
+        "a journal that was closed is one file, beside the folder of those who have it open"
+    );
     let journal = open(&folder).await;
     for name in 0..500 {
         let mut numbers: Vec<_> =
@@ -609,4 +629,163 @@ async fn an_ending_is_untold_until_it_is_told() {
     assert_eq!(untold(203_000).await.len(), 1);
     journal.told(&id("n1")).await;
     assert_eq!(untold(400_000).await, [""; 0]);
+}
+
+/// What is held for a mendable cause is released once, page by page, with a row of holds begun anew; nothing else is.
+#[tokio::test]
+async fn what_is_held_is_released_by_pages() {
+    use paynotify::journal::Release;
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    let held = |cause: &str, due: i64| State::Held {
+        next_attempt: 3,
+        due: at(due),
+        cause: cause.to_owned(),
+        reason: "because".to_owned(),
+        holds: NonZeroU32::MIN.saturating_add(6),
+        since: at(4_000),
+    };
+    for number in 0..5 {
+        record(journal, entry(&format!("held{number}"), 5_000, held("breaker_open", 900_000), None)).await;
+    }
+    record(journal, entry("soon", 5_000, held("plugin_fault", 10_500), None)).await;
+    record(journal, entry("busy", 5_000, held("merchant_busy", 900_000), None)).await;
+    record(journal, entry("late", 10_000, held("plugin_fault", 900_000), None)).await;
+    record(journal, entry("waits", 5_000, waiting(2), None)).await;
+    let merchant = journal.story(&id("held0")).await.expect("readable").expect("known").merchant_id;
+    let release = |merchants, from| Release {
+        now: at(10_000),
+        merchants,
+        causes: paynotify::domain::HoldReason::MENDABLE,
+        due_after: std::time::Duration::from_secs(1),
+        from,
+        most: 2,
+    };
+    let nobody = release([id_of_merchant("nobody")].into(), None);
+    assert!(journal.release(nobody).await.expect("released").envelopes.is_empty());
+    let mut names = Vec::new();
+    let mut from = None;
+    loop {
+        let page = journal.release(release([merchant.clone()].into(), from)).await.expect("released");
+        assert!(page.envelopes.len() <= 2);
+        for envelope in page.envelopes {
+            names.push(envelope.notification.id().to_string());
+            let progress = envelope.progress;
+            let held = progress.held.expect("it was held");
+            assert_eq!((progress.due, held.since, held.count.get()), (at(10_000), at(10_000), 7));
+            assert_eq!(progress.attempt.get(), 3);
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    names.sort();
+    assert_eq!(names, ["held0", "held1", "held2", "held3", "held4"]);
+    assert!(matches!(state(journal, "held0").await, State::Held { due, .. } if due == at(10_000)));
+    let again = journal.release(release([merchant].into(), None)).await.expect("released");
+    assert!(again.envelopes.is_empty(), "{again:?}");
+    journal.close().await;
+}
+
+fn id_of_merchant(name: &str) -> paynotify::domain::MerchantId {
+    name.parse().expect("an id")
+}
+
+fn with_transcript(entry: Entry, number: u32, content: &str) -> Entry {
+    Entry { transcript: Some(Transcript { number, content: content.to_owned() }), ..entry }
+}
+
+async fn kept(folder: &TempDir, name: &str, number: Option<u32>) -> Lookup {
+    look_up(&folder.path().join("journal.db"), &id(name), number).await.expect("readable")
+}
+
+#[tokio::test]
+async fn a_transcript_is_found_by_its_attempt_also_when_the_journal_is_closed() {
+    let folder = folder();
+    let journal: &dyn Journal = &open(&folder).await;
+    record(journal, with_transcript(entry("n1", 1_000, waiting(2), Some(attempt(1))), 1, "{\"a\":1}")).await;
+    record(journal, with_transcript(entry("n1", 2_000, held(), None), 2, "{\"fault\":1}")).await;
+    record(journal, with_transcript(entry("n1", 3_000, ended(2), Some(attempt(2))), 2, "{\"a\":2}")).await;
+    record(journal, entry("n2", 3_000, ended(1), Some(attempt(1)))).await;
+    let found = |number, at_ms, content: &str| {
+        Lookup::Found(Kept {
+            raw: envelope("n1", "").notification.raw,
+            recorded_at: at(at_ms),
+            transcript: Transcript { number, content: content.to_owned() },
+        })
+    };
+    for open in [true, false] {
+        assert_eq!(kept(&folder, "n1", None).await, found(2, 3_000, "{\"a\":2}"), "the last of the last");
+        assert_eq!(kept(&folder, "n1", Some(1)).await, found(1, 1_000, "{\"a\":1}"));
+        assert_eq!(kept(&folder, "n1", Some(3)).await, Lookup::NotKept { numbers: vec![1, 2] });
+        assert_eq!(kept(&folder, "n2", None).await, Lookup::NotKept { numbers: Vec::new() });
+        assert_eq!(kept(&folder, "n3", None).await, Lookup::Unknown);
+        if open {
+            journal.close().await;
+        }
+    }
+    let missing = look_up(&folder.path().join("none"), &id("n1"), None).await.expect_err("not there");
+    assert!(missing.to_string().contains("cannot be opened"), "{missing}");
+}
+
+#[tokio::test]
+async fn transcripts_that_are_too_old_go_and_nothing_else_does() {
+    let folder = folder();
+    let settings = Settings {
+        transcripts_kept: Duration::from_secs(10),
+        ..Settings::new(folder.path().join("journal.db"))
+    };
+    let journal: &dyn Journal = &SqliteJournal::open(settings).await.expect("a journal");
+    for number in 1..=30 {
+        let at = i64::from(number) * 1_000;
+        record(
+            journal,
+            with_transcript(entry("n1", at, waiting(number + 1), Some(attempt(number))), number, "{}"),
+        )
+        .await;
+    }
+    let Lookup::NotKept { numbers } = kept(&folder, "n1", Some(99)).await else { panic!("there is none") };
+    assert_eq!(numbers, (20..=30).collect::<Vec<_>>());
+    assert_eq!(story(journal, "n1").await.attempts.len(), 30, "attempts stay");
+    journal.close().await;
+}
+
+/// Run it by hand: `cargo nextest run --workspace --test journal --run-ignored only --no-capture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_transcripts_cost() {
+    const ENTRIES: usize = 20_000;
+    let content = serde_json::json!({ "content": "x".repeat(2_900) }).to_string();
+    for round in 0..3 {
+        for transcript in [None, Some(content.as_str())] {
+            let folder = folder();
+            let journal = std::sync::Arc::new(open(&folder).await);
+            let begun = std::time::Instant::now();
+            let mut tasks = tokio::task::JoinSet::new();
+            for task in 0..64 {
+                let (journal, transcript) = (std::sync::Arc::clone(&journal), transcript.map(str::to_owned));
+                tasks.spawn(async move {
+                    for number in 0..ENTRIES / 64 {
+                        let entry = entry(&format!("n{task}-{number}"), 1_000, ended(1), Some(attempt(1)));
+                        let entry = match &transcript {
+                            Some(content) => with_transcript(entry, 1, content),
+                            None => entry,
+                        };
+                        journal.record(entry).await.expect("recorded");
+                    }
+                });
+            }
+            tasks.join_all().await;
+            let took = begun.elapsed();
+            journal.close().await;
+            let size = std::fs::metadata(folder.path().join("journal.db")).expect("there").len();
+            println!(
+                "round {round}, transcripts {}: {:.0} entries/s, {} bytes each",
+                transcript.is_some(),
+                ENTRIES as f64 / took.as_secs_f64(),
+                size / ENTRIES as u64
+            );
+        }
+    }
 }

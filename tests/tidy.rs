@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of this crate.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("domain", &["domain"]),
     ("clock", &["domain"]),
     ("sqlite", &["sqlite"]),
@@ -12,11 +12,19 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("journal", &["journal", "domain", "clock", "sqlite"]),
     ("plugin", &["plugin", "domain", "clock"]),
     ("http", &["http", "domain", "clock"]),
-    ("delivery", &["delivery", "broker", "journal", "plugin", "http", "domain", "clock"]),
+    ("replay", &["replay", "plugin", "domain"]),
+    ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
     ("api", &["api", "broker", "journal", "domain", "clock"]),
-    ("config", &["config", "broker", "plugin", "http", "domain", "app"]),
-    ("app", &["app", "api", "clock", "broker", "config", "delivery", "domain", "http", "journal", "plugin"]),
-    ("cli", &["cli", "app", "broker", "config", "http", "domain"]),
+    ("config", &["config", "broker", "plugin", "http", "replay", "domain", "app"]),
+    (
+        "app",
+        &[
+            "app", "api", "clock", "kit", "broker", "config", "delivery", "domain", "http", "journal",
+            "plugin",
+        ],
+    ),
+    ("kit", &["kit", "plugin", "domain"]),
+    ("cli", &["cli", "app", "broker", "config", "http", "journal", "kit", "plugin", "replay", "domain"]),
 ];
 
 /// What `domain` must not name at all: the outside world, the time and chance.

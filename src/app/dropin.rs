@@ -19,6 +19,7 @@ use super::load::{self, Found};
 use super::watch::Watched;
 use crate::api::{PluginRow, Plugins, Report, RollbackError};
 use crate::config::{self, Config, Seen, merchant_files, plugin_files};
+use crate::delivery::Releases;
 
 /// How many rollbacks may wait for their turn.
 const MOST_COMMANDS: usize = 16;
@@ -34,6 +35,7 @@ pub(super) struct Dropin {
     commands: mpsc::Receiver<Command>,
     reports: watch::Sender<Arc<Report>>,
     noted: Option<Notes>,
+    releases: Releases,
 }
 
 /// Files that changed together: plugins that have been loaded, and merchants' files that are still to be read.
@@ -56,7 +58,12 @@ pub(super) struct Control {
 
 impl Dropin {
     /// The task, to be run, and the way to ask it.
-    pub(super) fn new(config: &Config, catalogue: Catalogue, watched: Watched) -> (Self, Control) {
+    pub(super) fn new(
+        config: &Config,
+        catalogue: Catalogue,
+        watched: Watched,
+        releases: Releases,
+    ) -> (Self, Control) {
         let (commands_in, commands) = mpsc::channel(MOST_COMMANDS);
         let (reports, reports_out) = watch::channel(Arc::new(catalogue.report()));
         let dropin = Self {
@@ -69,6 +76,7 @@ impl Dropin {
             commands,
             reports,
             noted: None,
+            releases,
         };
         (dropin, Control { commands: commands_in, reports: reports_out })
     }
@@ -164,12 +172,14 @@ impl Dropin {
                 tracing::error!(%error, "merchants' files were not read, by a fault of the gateway")
             }
         }
-        self.catalogue.settle().await;
+        let changed = self.catalogue.settle().await;
+        self.releases.release(changed).await;
         self.note().await;
     }
 
     async fn roll_back(&mut self, name: &str, to: Option<String>) -> Result<PluginRow, RollbackError> {
-        self.catalogue.roll_back(name, to).await?;
+        let changed = self.catalogue.roll_back(name, to).await?;
+        self.releases.release(changed).await;
         self.note().await;
         let report = self.reports.borrow();
         let row = report.plugins.iter().find(|row| row.name == name).cloned();

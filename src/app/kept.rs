@@ -44,11 +44,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(data: &Path) -> Self {
-        Self {
-            versions: Versions::new(data.join("plugins"), Versions::MOST),
-            note: data.join("plugins.json"),
-        }
+    pub(super) fn new(versions: Versions, data: &Path) -> Self {
+        Self { versions, note: data.join("plugins.json") }
     }
 
     /// The note; empty if there is none that can be read. Blocks.
@@ -133,7 +130,7 @@ mod tests {
     #[test]
     fn the_note_comes_back_and_a_damaged_one_is_none() {
         let data = tempfile::tempdir().expect("a folder");
-        let kept = Kept::new(data.path());
+        let kept = Kept::new(Versions::new(data.path().join("plugins"), 1), data.path());
         assert_eq!(kept.notes(), Notes::new());
         let noted = Noted {
             running: "b".into(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 
 use super::kept::Kept;
+use crate::kit::cases;
 use crate::plugin::{self, Host, Plugin};
 
 /// What a file turned out to be.
@@ -76,8 +77,23 @@ pub(super) async fn keep(kept: Kept, file: PathBuf, content: Vec<u8>) {
     }
 }
 
-/// Holds the plugin against the cases recorded for it, which lie beside its file in `NAME.cases/`.
-#[expect(clippy::unused_async, reason = "running cases is for the author's kit, which is not here yet")]
-async fn recorded_cases(_plugin: &Plugin, _file: &Path) -> Result<(), String> {
-    Ok(())
+/// Holds the plugin against the cases recorded for it, which lie beside its file in `NAME.cases/`. None lie there: then it is
+/// held against nothing.
+async fn recorded_cases(plugin: &Plugin, file: &Path) -> Result<(), String> {
+    let folder = cases::beside(file);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let outcomes = cases::run(plugin, &folder).await.map_err(|error| error.to_string())?;
+    let mut failed = outcomes.iter().filter(|outcome| !outcome.passed());
+    match failed.next() {
+        None => Ok(()),
+        Some(first) => {
+            let (name, more) = (first.name(), failed.count());
+            let folder = folder.display();
+            Err(format!(
+                "it does not do what was recorded in {folder}/{name} ({more} more differ): `paynotify plugin cases` shows what"
+            ))
+        }
+    }
 }

@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::delivery::Deliverer;
+use crate::delivery::{self, Deliverer, Rules, Shadows};
 use crate::journal::{self, Journal, SqliteJournal};
 
 pub use brokers::operator;
@@ -48,16 +48,20 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
-    let (dropin, plugins) = Dropin::new(&config, catalogue, watched);
+    let faults = delivery::Metrics::new(&mut registry);
+    let shadows = Shadows::registered(&mut registry, &merchants);
+    let at_start = merchants.all().len();
+    let rules = Rules { ladder: config.ladder.clone(), policy: config.policy, keep: config.transcripts };
+    let deliverer =
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
+    let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let serve = axum::serve(listener, api.clone().router(config.longest_body))
         .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
     let mut serving = tokio::spawn(serve.into_future());
-    tracing::info!(%address, merchants = merchants.all().len(), "the gateway runs");
-    let (ladder, policy) = (config.ladder.clone(), config.policy);
-    let deliverer = Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, ladder, policy);
+    tracing::info!(%address, merchants = at_start, "the gateway runs");
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut watched) = (None, None, None);
     let (mut failed, mut refusal) = (None, None);
@@ -115,7 +119,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         batch: config.journal_batch,
-        ..journal::Settings::new(config.data.join("journal.sqlite"))
+        transcripts_kept: config.transcripts_kept,
+        ..journal::Settings::new(config.journal_file())
     }
 }
 

@@ -1,7 +1,9 @@
 //! One merchant put together: its file held against its plugin.
 
+use std::path::PathBuf;
+
 use crate::config::{self, Config, LadderChoice, Problem};
-use crate::delivery::{Merchant, Way};
+use crate::delivery::{Merchant, Shadow, Way};
 use crate::domain::Ladder;
 use crate::{http, plugin};
 
@@ -14,6 +16,8 @@ pub(super) struct Terms {
     /// The ladder of merchants without one of their own.
     ladder: Ladder,
     roots: http::TlsRoots,
+    /// Where plugins are, for messages about them.
+    plugins: PathBuf,
 }
 
 impl Terms {
@@ -21,25 +25,27 @@ impl Terms {
     pub(super) fn new(config: &Config) -> Result<Self, http::InvalidRoots> {
         let roots = http::TlsRoots::system()?;
         let (http, in_flight) = (config.http, config.in_flight_per_merchant);
-        Ok(Self { http, in_flight, ladder: config.ladder.clone(), roots })
+        let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
+        Ok(Self { http, in_flight, ladder, roots, plugins })
     }
 }
 
-/// Puts a merchant together with a plugin, if the two fit. What was there `before` hands its way on.
+/// Puts a merchant together with a plugin, and with the one that it wants beside it, if they fit. What was there `before` hands its way on.
 ///
 /// # Errors
 /// Why they do not fit, by the line and key of the merchant's file.
 pub(super) async fn ready(
     terms: &Terms,
     merchant: &config::Merchant,
-    plugin: &plugin::Plugin,
+    (plugin, beside): (&plugin::Plugin, Option<&plugin::Plugin>),
     before: Option<&Merchant>,
 ) -> Result<Merchant, Problem> {
     plugin
         .check_settings(&merchant.settings_json)
         .await
         .map_err(|error| merchant.wrong("settings", error))?;
-    check_keys(merchant, plugin)?;
+    let shadow = shadow(terms, merchant, beside).await?;
+    check_keys(merchant, plugin, shadow.as_ref().map(Shadow::plugin))?;
     let ladder = ladder(terms, merchant, plugin)?;
     let endpoint = plugin::Endpoint {
         url: merchant.url.clone(),
@@ -56,14 +62,46 @@ pub(super) async fn ready(
     let in_flight = merchant.in_flight.unwrap_or(terms.in_flight);
     let way = Way::new(&settings, in_flight, &terms.roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
-    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, way })
+    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
 }
 
-/// Holds the merchant's keys against what its plugin asks for.
-fn check_keys(merchant: &config::Merchant, plugin: &plugin::Plugin) -> Result<(), Problem> {
+/// The plugin that runs beside the merchant's own: it is told the same, but for its settings.
+async fn shadow(
+    terms: &Terms,
+    merchant: &config::Merchant,
+    plugin: Option<&plugin::Plugin>,
+) -> Result<Option<Shadow>, Problem> {
+    let Some(config::Shadow { plugin: name, settings_json }) = &merchant.shadow else { return Ok(None) };
+    let Some(plugin) = plugin else {
+        let folder = terms.plugins.display();
+        return Err(merchant.wrong("shadow", format!("no plugin in {folder} is named `{name}`")));
+    };
+    plugin.check_settings(settings_json).await.map_err(|error| merchant.wrong("shadow_settings", error))?;
+    let lacks =
+        |need: &&plugin::KeyNeed| need.required && !merchant.keys.iter().any(|key| key.role() == need.role);
+    if let Some(need) = plugin.description().keys.iter().find(lacks) {
+        let problem = format!("plugin `{name}` needs a key of the role `{}`: {}", need.role, need.summary);
+        return Err(merchant.wrong("shadow", problem));
+    }
+    let endpoint = plugin::Endpoint {
+        url: merchant.url.clone(),
+        origins: merchant.origins.clone(),
+        settings_json: settings_json.clone(),
+        keys: merchant.keys.clone(),
+    };
+    Ok(Some(Shadow::new(plugin.clone(), endpoint)))
+}
+
+/// Holds the merchant's keys against what its plugin asks for. A key can be there for its shadow alone.
+fn check_keys(
+    merchant: &config::Merchant,
+    plugin: &plugin::Plugin,
+    shadow: Option<&plugin::Plugin>,
+) -> Result<(), Problem> {
     let needs = &plugin.description().keys;
+    let needs_of_shadow = shadow.map_or(&[][..], |shadow| &shadow.description().keys[..]);
     for (index, key) in merchant.keys.iter().enumerate() {
-        let Some(need) = needs.iter().find(|need| need.role == key.role()) else {
+        let Some(need) = needs.iter().chain(needs_of_shadow).find(|need| need.role == key.role()) else {
             let roles: Vec<_> = needs.iter().map(|need| format!("`{}`", need.role)).collect();
             let roles = if roles.is_empty() { "none at all".to_owned() } else { roles.join(", ") };
             let problem = format!(

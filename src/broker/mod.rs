@@ -27,6 +27,15 @@ pub trait Broker: Send + Sync {
     /// Nothing is known to be durable; the caller may publish the same again.
     async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError>;
 
+    /// Brings a notification forward that waits for something that is there now: a message of it is there as the
+    /// envelope says, whatever waits of it besides. A broker that cannot reach what waits publishes a further message.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish). What waits comes when it is due.
+    async fn hasten(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+        self.publish(envelope).await
+    }
+
     /// Tells the payment centre once more how a notification ended, of which there is no message any more. When this
     /// returns, the event is durable.
     ///

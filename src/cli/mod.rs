@@ -33,7 +33,7 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Looks after plugins.
+    /// Tries, records, checks and replays plugins; shows and rolls back those of a gateway.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
 }

@@ -29,6 +29,8 @@ pub struct Merchant {
     pub plugin_hash: Option<String>,
     /// The plugin's settings: the text of a JSON object.
     pub settings_json: String,
+    /// The plugin that runs beside its own, if there is one.
+    pub shadow: Option<Shadow>,
     /// Its ladder, where it does not take the gateway's.
     pub ladder: Option<LadderChoice>,
     /// Jitter of its ladder, where it does not take the gateway's.
@@ -41,6 +43,15 @@ pub struct Merchant {
     pub authorization: Option<HeaderValue>,
     /// Its keys, in the order of the file: of several of one role the newest comes first.
     pub keys: plugin::Keys,
+}
+
+/// A plugin that runs beside a merchant's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// Its name.
+    pub plugin: String,
+    /// Its settings: the text of a JSON object.
+    pub settings_json: String,
 }
 
 /// A ladder as a merchant's file gives it.
@@ -76,6 +87,16 @@ impl Merchant {
         let document = Document::read(path)?;
         let file: File = document.parse()?;
         let settings_json = serde_json::Value::Object(file.settings).to_string();
+        let shadow = match (file.shadow, file.shadow_settings) {
+            (None, Some(_)) => {
+                return Err(document.wrong("shadow_settings", "is there, but no `shadow` that they are for"));
+            }
+            (None, None) => None,
+            (Some(plugin), own) => {
+                let own = own.map(|settings| serde_json::Value::Object(settings).to_string());
+                Some(Shadow { plugin, settings_json: own.unwrap_or_else(|| settings_json.clone()) })
+            }
+        };
         let keys = keys(&document, file.keys)?;
         let authorization = file.authorization.map(|text| authorization(&document, &text)).transpose()?;
         let mut origins = vec![file.url.origin];
@@ -88,6 +109,7 @@ impl Merchant {
             plugin: file.plugin,
             plugin_hash: file.plugin_hash.map(|hash| hash.0),
             settings_json,
+            shadow,
             ladder: file.ladder,
             jitter: file.jitter.map(|jitter| jitter.0),
             in_flight: file.in_flight.map(Count::size),
@@ -170,6 +192,8 @@ struct File {
     plugin_hash: Option<HashPrefix>,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
+    shadow: Option<String>,
+    shadow_settings: Option<serde_json::Map<String, serde_json::Value>>,
     ladder: Option<LadderChoice>,
     jitter: Option<JitterPart>,
     in_flight: Option<Count<1, 65_536>>,

@@ -10,18 +10,20 @@ mod raw;
 mod values;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use document::Document;
 
 use crate::broker::{self, Source, SourceFormat};
-use crate::domain::{Ladder, Policy};
+use crate::domain::{BreakerPolicy, Ladder, Policy};
+use crate::replay::Keep;
 use crate::{http, plugin};
 
 pub use document::Problem;
 pub use files::{Seen, Stamp, merchant_files, plugin_files};
-pub use merchant::{LadderChoice, Merchant, Timeouts};
+pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
 pub use raw::LogFormat;
 
 /// Every default, with comments: what `paynotify config default` prints.
@@ -64,6 +66,12 @@ pub struct Config {
     pub plugin: plugin::Settings,
     /// How many journal entries one transaction takes at most.
     pub journal_batch: usize,
+    /// Of which attempts a transcript is kept.
+    pub transcripts: Keep,
+    /// How long.
+    pub transcripts_kept: Duration,
+    /// How many versions of plugins are kept besides those in use.
+    pub versions_kept: usize,
     /// How logs look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -94,6 +102,21 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in any of them.
     pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
+        Self::read(file, merchants)
+    }
+
+    /// Reads the gateway's file alone, as if there were no merchants: for what needs none of their keys.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn load_without_merchants(file: &Path) -> Result<Self, Vec<Problem>> {
+        Self::read(file, |_, _| Vec::new())
+    }
+
+    fn read(
+        file: &Path,
+        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> Vec<Merchant>,
+    ) -> Result<Self, Vec<Problem>> {
         let document = Document::read(file).map_err(|problem| vec![problem])?;
         let raw: raw::Gateway = document.parse().map_err(|problem| vec![problem])?;
         let folder = document.folder();
@@ -120,6 +143,10 @@ impl Config {
             let problem = "must be at least `api.longest_body_bytes` and 1024 more";
             problems.push(document.wrong("broker.longest_message_bytes", problem));
         }
+        if raw.plugin.breaker_longest.get() < raw.plugin.breaker_pause.get() {
+            problems
+                .push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
+        }
         let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
             return Err(problems);
         };
@@ -139,16 +166,32 @@ impl Config {
                 longest_hold: raw.delivery.longest_hold.get(),
                 further_message_lag: raw.delivery.further_message_lag.get(),
                 missing_after: raw.delivery.missing_after.get(),
+                breaker: breaker_policy(&raw.plugin),
             },
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
             http: http_settings(&raw.http),
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
             journal_batch: raw.journal.batch.size(),
+            transcripts: raw.journal.transcripts,
+            transcripts_kept: raw.journal.transcripts_kept.get(),
+            versions_kept: raw.plugin.versions_kept.size(),
             log_format: raw.log.format,
             log_level: raw.log.level,
             data,
         })
+    }
+
+    /// The journal's file.
+    #[must_use]
+    pub fn journal_file(&self) -> PathBuf {
+        self.data.join("journal.sqlite")
+    }
+
+    /// The folder of plugins' [`Versions`](plugin::Versions).
+    #[must_use]
+    pub fn versions_folder(&self) -> PathBuf {
+        self.data.join("plugins")
     }
 
     /// A problem with a key of the gateway's file that was found later.
@@ -265,6 +308,15 @@ fn http_settings(raw: &raw::Http) -> http::Settings {
         idle_connections: raw.idle_connections_per_merchant.size(),
         idle_timeout: raw.idle_timeout.get(),
         ..http::Settings::default()
+    }
+}
+
+fn breaker_policy(raw: &raw::Plugin) -> BreakerPolicy {
+    let after = u32::try_from(raw.breaker_after.get()).ok().and_then(NonZeroU32::new);
+    BreakerPolicy {
+        after: after.unwrap_or(NonZeroU32::MIN),
+        pause: raw.breaker_pause.get(),
+        longest: raw.breaker_longest.get(),
     }
 }
 

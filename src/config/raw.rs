@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::values::{Count, Delay, JitterPart, SecretText, SecretTexts, Span};
 use crate::domain::{Jitter, MerchantId};
+use crate::replay::Keep;
 
 const HOUR: u64 = 60 * 60 * 1_000;
 const GIB: u64 = 1 << 30;
@@ -166,6 +167,10 @@ table! {
         calls_per_plugin: Count<1, 1_024> = Count::of(8),
         longest_wait: Timeout = Timeout::of_milliseconds(1_000),
         pooling: bool = true,
+        breaker_after: Count<1, 1_000_000> = Count::of(5),
+        breaker_pause: Span<100, { HOUR }> = Span::of_milliseconds(10_000),
+        breaker_longest: Span<100, { 24 * HOUR }> = Span::of_milliseconds(5 * 60_000),
+        versions_kept: Count<1, 10_000> = Count::of(crate::plugin::Versions::MOST as u64),
         signers: Vec<String> = Vec::new(),
     }
 }
@@ -182,6 +187,8 @@ table! {
     /// `[journal]`
     Journal {
         batch: Room = Room::of(256),
+        transcripts: Keep = Keep::All,
+        transcripts_kept: Span<1_000, { 3_650 * 24 * HOUR }> = Span::of_milliseconds(30 * 24 * HOUR),
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 use http::header::AUTHORIZATION;
 
 use crate::clock;
-use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, Verdict};
+use crate::domain::{Envelope, Happened, Reply, Request, Verdict};
 use crate::journal;
 use crate::plugin::{AttemptContext, CallError};
+use crate::replay::Transcript;
 
 use super::Merchant;
 
@@ -15,6 +16,19 @@ use super::Merchant;
 pub(super) struct Attempted {
     pub(super) happened: Happened,
     pub(super) record: Option<journal::Attempt>,
+    /// What went into the plugin's calls and what came out, if it was called.
+    pub(super) transcript: Option<Transcript>,
+    /// Why the plugin did not do what it was asked, if it did not.
+    pub(super) failed: Option<CallError>,
+    /// It failed, and there is another version of the plugin by now.
+    pub(super) outdated: bool,
+}
+
+impl Attempted {
+    /// No request went out.
+    pub(super) fn without(happened: Happened) -> Self {
+        Self { happened, record: None, transcript: None, failed: None, outdated: false }
+    }
 }
 
 /// Makes the attempt that the envelope's progress asks for.
@@ -23,35 +37,42 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     let context =
         AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
     let Merchant { plugin, endpoint, .. } = merchant;
-    let mut request = match plugin.format(&envelope.notification, endpoint, &context).await {
+    let notification = &envelope.notification;
+    let formatted = plugin.format_under(notification, endpoint.into(), &context).await;
+    let mut transcript = Transcript::begin(plugin.into(), endpoint.into(), &context, &formatted);
+    let mut request = match formatted.result {
         Ok(request) => request,
-        Err(error) => return Attempted { happened: Happened::Held(held(error)), record: None },
+        Err(error) => {
+            let failed = Some(error.clone());
+            return Attempted { transcript, failed, ..Attempted::without(Happened::Held(error.into())) };
+        }
     };
     if let Some(authorization) = &merchant.authorization {
         request.headers.insert(AUTHORIZATION, authorization.clone());
     }
     let mut record = record_of(&request, &context, plugin);
+    let mut failed = None;
     let happened = match merchant.way.client().send(request).await {
         Err(failure) => Happened::NoReply(failure),
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());
             record.reply = Some(excerpt(&reply));
-            match plugin.judge(&envelope.notification, endpoint, &context, &reply).await {
+            let judged = plugin.judge_under(notification, endpoint.into(), &context, &reply).await;
+            if let Some(transcript) = &mut transcript {
+                transcript.add_reply(&reply, &judged);
+            }
+            match judged.result {
                 Ok(verdict) => Happened::Replied(with_retry_after(verdict, &reply)),
-                Err(error) => Happened::Held(held(error)),
+                Err(error) => {
+                    failed = Some(error.clone());
+                    Happened::Held(error.into())
+                }
             }
         }
     };
     (record.result, record.detail) = result(&happened);
     record.duration = began.elapsed();
-    Attempted { happened, record: Some(record) }
-}
-
-fn held(error: CallError) -> HoldReason {
-    match error {
-        CallError::Busy => HoldReason::GatewayBusy,
-        CallError::Fault(fault) => HoldReason::PluginFault(fault.to_string()),
-    }
+    Attempted { record: Some(record), transcript, failed, ..Attempted::without(happened) }
 }
 
 /// A merchant's `Retry-After` counts when the plugin named no wait of its own.

@@ -10,6 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ::http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Shadow;
+use super::shadow::Shadow;
 use crate::domain::{Ladder, MerchantId};
 use crate::{http, plugin};
 
@@ -23,6 +25,8 @@ pub struct Merchant {
     pub ladder: Ladder,
     /// What the gateway writes into the `authorization` header of each request, so that the plugin need not know it.
     pub authorization: Option<HeaderValue>,
+    /// A plugin that runs beside its own, and whose work is compared and never sent.
+    pub shadow: Option<Shadow>,
     /// The way to it. No other merchant's requests take it.
     pub way: Way,
 }

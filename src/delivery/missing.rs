@@ -80,7 +80,7 @@ impl Deliverer {
     }
 
     fn search(&self) -> Search {
-        Search { now: clock::now(), missing_after: self.policy.missing_after, most: BATCH }
+        Search { now: clock::now(), missing_after: self.rules.policy.missing_after, most: BATCH }
     }
 
     /// Tells the payment centre of some endings that it is not known to have been told of, and says how many those were.

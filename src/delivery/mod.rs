@@ -5,28 +5,36 @@
 //! successor or event, and only then is the message forgotten. A message whose settling fails comes again by itself.
 
 mod attempt;
+mod breakers;
 mod merchant;
 mod missing;
+mod release;
+mod shadow;
 mod under_way;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Moment, NextStep, Outcome, OutcomeEvent, Policy,
-    Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome,
+    OutcomeEvent, Policy, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
+use crate::replay::{Keep, Transcript};
 
 use attempt::{Attempted, attempt};
+use breakers::Breakers;
+pub use breakers::Metrics;
 pub use merchant::{Merchant, MerchantMap, Merchants, Way};
 use missing::Punctuality;
+pub use release::Releases;
+pub use shadow::{Shadow, Shadows};
 use under_way::UnderWay;
 
 /// Beside a message in the poison queue.
@@ -35,32 +43,69 @@ const ANOTHER_TEXT: &str = "another notification has this id: it is known with o
 /// A message that comes back so little before it is due is kept, not parked once more.
 const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
 
+/// How long after it was found that another gateway may be at an attempt that is looked into again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What a deliverer goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The ladder of a notification whose merchant is unknown.
+    pub ladder: Ladder,
+    /// For every notification.
+    pub policy: Policy,
+    /// Of which attempts a transcript is kept.
+    pub keep: Keep,
+}
+
 /// Takes deliveries and carries each through, until the broker stops handing them out.
 pub struct Deliverer {
     broker: Arc<dyn Broker>,
     journal: Arc<dyn Journal>,
     merchants: Merchants,
-    ladder: Ladder,
-    policy: Policy,
+    rules: Rules,
+    shadows: Shadows,
     under_way: UnderWay,
-    /// What other gateways know this process by.
-    gateway: u64,
     punctuality: Punctuality,
+    breakers: Breakers,
+    releases: Releases,
+    /// Whose notifications are to be released. Held by the task that does it.
+    changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
 }
 
 impl Deliverer {
-    /// A deliverer to these merchants. `ladder` is the one that a hold of an unknown merchant is decided with.
+    /// A deliverer to these merchants.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         merchants: Merchants,
-        ladder: Ladder,
-        policy: Policy,
+        rules: Rules,
+        metrics: Metrics,
+        shadows: Shadows,
     ) -> Self {
-        let punctuality = Punctuality::new(policy.missing_after);
-        let (under_way, gateway) = (UnderWay::default(), rand::random());
-        Self { broker, journal, merchants, ladder, policy, under_way, gateway, punctuality }
+        for merchant in merchants.all().values() {
+            metrics.show(&merchant.plugin.description().name);
+        }
+        let Rules { policy, .. } = rules;
+        let (releases, changes) = release::channel();
+        Self {
+            broker,
+            journal,
+            merchants,
+            rules,
+            shadows,
+            under_way: UnderWay::default(),
+            punctuality: Punctuality::new(policy.missing_after),
+            breakers: Breakers::new(policy.breaker, metrics),
+            releases,
+            changes: Mutex::new(changes),
+        }
+    }
+
+    /// How it is told that merchants may be served again.
+    #[must_use]
+    pub fn releases(&self) -> Releases {
+        self.releases.clone()
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -72,6 +117,11 @@ impl Deliverer {
         let seeker = Arc::clone(&this);
         let until = drained.clone();
         let seeking = tokio::spawn(async move { seeker.seek_missing(until).await });
+        let releaser = Arc::clone(&this);
+        let until = drained.clone();
+        let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
+        let (beside, until) = (Arc::clone(&this), drained.clone());
+        let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -94,6 +144,8 @@ impl Deliverer {
             under_way.shutdown().await;
         }
         report(seeking.await);
+        report(releasing.await);
+        report(comparing.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -113,51 +165,74 @@ impl Deliverer {
         }
         tokio::time::sleep(early).await;
         let _turn = self.under_way.wait_for_turn(envelope.notification.id()).await;
-        let message = Taken {
-            progress: envelope.progress,
-            redelivered,
-            gateway: self.gateway,
-            at: clock::now(),
-            lag: self.policy.further_message_lag,
-        };
-        let late = message.at.since(envelope.progress.due);
+        let late = clock::now().since(envelope.progress.due);
         self.punctuality.note(late);
         let in_hand = InHand { envelope, redelivered, receipt, drained, late };
-        let step = in_hand
-            .insist("looked up", || self.journal.take_up(&in_hand.envelope.notification, message))
-            .await;
+        let step = self.take_up(&in_hand).await;
         // Asked for once: whatever is swapped in meanwhile, one version formats, judges and has its ladder climbed.
         let merchant = self.merchants.get(in_hand.envelope.notification.merchant());
-        let merchant = merchant.as_deref();
+        let merchant = merchant.as_ref();
         match step {
-            None => in_hand.receipt.hand_back().await,
+            None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
                 let attempted = self.attempt(&in_hand.envelope, merchant).await;
+                let observed = merchant.and_then(|merchant| {
+                    let notification = &in_hand.envelope.notification;
+                    self.shadows.observe(merchant, notification, attempted.transcript.as_ref())
+                });
                 self.conclude(in_hand, merchant, attempted).await;
+                // The real one is settled, whatever becomes of this.
+                if let Some(observed) = observed {
+                    self.shadows.submit(observed);
+                }
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, merchant, Attempted { happened, record: None }).await;
+                self.conclude(in_hand, merchant, Attempted::without(happened)).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
     }
 
+    /// Asks the journal what to do with the message, for as long as a gateway that lives may be at its attempt. Nothing
+    /// to do, or still to wait, when the gateway stops meanwhile.
+    async fn take_up(&self, in_hand: &InHand) -> Option<TakeUp> {
+        loop {
+            let message = Taken {
+                progress: in_hand.envelope.progress,
+                redelivered: in_hand.redelivered,
+                gateway: self.journal.gateway(),
+                at: clock::now(),
+                lag: self.rules.policy.further_message_lag,
+            };
+            let notification = &in_hand.envelope.notification;
+            match in_hand.insist("looked up", || self.journal.take_up(notification, message)).await? {
+                TakeUp::Wait if in_hand.may_wait(LOOK_AGAIN).await => {}
+                step @ (TakeUp::Attempt(_) | TakeUp::Wait | TakeUp::Interrupted | TakeUp::Behind(_)) => {
+                    return Some(step);
+                }
+            }
+        }
+    }
+
     /// Decides what follows, records it and carries it out.
-    async fn conclude(&self, in_hand: InHand, merchant: Option<&Merchant>, attempted: Attempted) {
+    async fn conclude(&self, in_hand: InHand, merchant: Option<&Arc<Merchant>>, attempted: Attempted) {
         let envelope = &in_hand.envelope;
-        let Attempted { happened, record } = attempted;
-        let ladder = merchant.map_or(&self.ladder, |merchant| &merchant.ladder);
+        let Attempted { happened, record, transcript, failed: _, outdated } = attempted;
+        let ladder = merchant.map_or(&self.rules.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
-        let step = next_step(envelope.progress, ladder, &self.policy, happened, now, rand::random());
+        // A fault of a version that is no more keeps nothing waiting long.
+        let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
+        let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
         log(envelope, in_hand.late, record.as_ref(), &step);
-        let entry = entry(envelope, record, &step);
+        let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
+        let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;
         match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
             None => in_hand.receipt.hand_back().await,
             Some(Recording::Current(recorded)) => self.carry_out(in_hand, step, at, recorded).await,
             Some(Recording::Behind(standing)) => {
-                let lag = self.policy.further_message_lag;
+                let lag = self.rules.policy.further_message_lag;
                 match behind(&envelope.progress, in_hand.redelivered, standing, lag) {
                     Some(step) => self.catch_up(in_hand, step).await,
                     // Nothing is as far as what has just been recorded, so this cannot be; it comes again.
@@ -168,15 +243,21 @@ impl Deliverer {
     }
 
     /// What comes of the attempt.
-    async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
-        let without = |happened| Attempted { happened, record: None };
-        let Some(merchant) = merchant else {
-            return without(Happened::Held(HoldReason::UnknownMerchant));
+    async fn attempt(&self, envelope: &Envelope, merchant: Option<&Arc<Merchant>>) -> Attempted {
+        let held = |reason| Attempted::without(Happened::Held(reason));
+        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
+        let Some(_slot) = merchant.way.slot() else { return held(HoldReason::MerchantBusy) };
+        let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        let admitted = match self.breakers.admit(id, &merchant.plugin, clock::now()) {
+            Ok(admitted) => admitted,
+            Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
-        let Some(_slot) = merchant.way.slot() else {
-            return without(Happened::Held(HoldReason::MerchantBusy));
-        };
-        attempt(envelope, merchant).await
+        let attempted = attempt(envelope, merchant).await;
+        admitted.note(notification, attempted.failed.as_ref());
+        let is_current =
+            || self.merchants.get(id).is_some_and(|current| current.plugin.hash() == merchant.plugin.hash());
+        let outdated = attempted.failed.is_some() && !is_current();
+        Attempted { outdated, ..attempted }
     }
 
     /// Carries out what follows an attempt, which is recorded.
@@ -249,7 +330,6 @@ impl InHand {
     {
         const LONGEST_WAIT: Duration = Duration::from_secs(5);
         let mut wait = Duration::from_millis(50);
-        let mut drained = self.drained.clone();
         loop {
             match ask().await {
                 Ok(answer) => return Some(answer),
@@ -258,15 +338,29 @@ impl InHand {
                     tracing::error!(%notification, %error, retry_in = ?wait, "not {done}");
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
-                _ = drained.wait_for(|draining| *draining) => return None,
+            if !self.may_wait(wait).await {
+                return None;
             }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Waits for so long; false as soon as the gateway stops.
+    async fn may_wait(&self, wait: Duration) -> bool {
+        let mut drained = self.drained.clone();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            _ = drained.wait_for(|draining| *draining) => false,
         }
     }
 }
 
-fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep) -> Entry {
+fn entry(
+    envelope: &Envelope,
+    attempt: Option<journal::Attempt>,
+    transcript: Option<&Transcript>,
+    step: &NextStep,
+) -> Entry {
     let at = clock::now();
     let state = match step {
         NextStep::Retry(progress) => {
@@ -275,6 +369,7 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         NextStep::Hold(progress, reason) => State::Held {
             next_attempt: progress.attempt.get(),
             due: progress.due,
+            cause: reason.name().to_owned(),
             reason: reason.to_string(),
             holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
             since: progress.held.map_or(at, |held| held.since),
@@ -295,6 +390,10 @@ fn entry(envelope: &Envelope, attempt: Option<journal::Attempt>, step: &NextStep
         at,
         state,
         attempt,
+        transcript: transcript.map(|transcript| journal::Transcript {
+            number: envelope.progress.attempt.get(),
+            content: transcript.to_json(),
+        }),
     }
 }
 

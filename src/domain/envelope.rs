@@ -85,6 +85,13 @@ impl Progress {
         Self { attempt: AttemptNumber::FIRST, due, first_seen: now, held: None }
     }
 
+    /// The same place, due now: what held it is gone. Its row of holds begins anew, so that it waits little again should
+    /// it be held again; their count goes on, because it tells which of two messages is further.
+    #[must_use]
+    pub fn released(self, now: Moment) -> Self {
+        Self { due: now, held: self.held.map(|held| Held { since: now, ..held }), ..self }
+    }
+
     /// The same as headers.
     #[must_use]
     pub fn to_headers(&self) -> Vec<(&'static str, String)> {

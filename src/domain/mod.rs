@@ -8,6 +8,7 @@
 //! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows), [`take_up`] (which of several
 //! messages of one notification goes on).
 
+mod breaker;
 mod envelope;
 mod exchange;
 mod identity;
@@ -21,6 +22,7 @@ mod outcome;
 mod standing;
 mod verdict;
 
+pub use breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
 pub use exchange::{InvalidRequest, Origin, Reply, Request, UncheckedRequest};
 pub use identity::{InvalidIdentity, MerchantId, NotificationId};

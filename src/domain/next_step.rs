@@ -7,7 +7,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{AttemptNumber, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict};
+use super::{
+    AttemptNumber, BreakerPolicy, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
+};
 
 /// Bounds of the decision that are the gateway's, not a merchant's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Policy {
     pub further_message_lag: Duration,
     /// A notification of which nothing has been heard for so long after it was due is missing at the broker.
     pub missing_after: Duration,
+    /// When a plugin that fails again and again is left alone.
+    pub breaker: BreakerPolicy,
 }
 
 impl Default for Policy {
@@ -33,6 +37,7 @@ impl Default for Policy {
             longest_hold: 72 * hour,
             further_message_lag: Duration::from_secs(30),
             missing_after: Duration::from_secs(10 * 60),
+            breaker: BreakerPolicy::default(),
         }
     }
 }
@@ -55,6 +60,11 @@ pub enum HoldReason {
     UnknownMerchant,
     /// The plugin trapped, ran over a bound, answered with an error or made an invalid request: what it was.
     PluginFault(String),
+    /// The plugin has failed so often in a row with this merchant's notifications that it is not called before then.
+    BreakerOpen {
+        /// When it may be tried again.
+        until: Moment,
+    },
     /// The merchant has as many attempts under way as it may.
     MerchantBusy,
     /// The gateway has no room for a plugin call just now.
@@ -68,6 +78,7 @@ impl HoldReason {
         match self {
             Self::UnknownMerchant => "unknown_merchant",
             Self::PluginFault(_) => "plugin_fault",
+            Self::BreakerOpen { .. } => "breaker_open",
             Self::MerchantBusy => "merchant_busy",
             Self::GatewayBusy => "gateway_busy",
         }
@@ -77,20 +88,30 @@ impl HoldReason {
     fn passes(&self) -> bool {
         match self {
             Self::MerchantBusy | Self::GatewayBusy => true,
-            Self::UnknownMerchant | Self::PluginFault(_) => false,
+            Self::UnknownMerchant | Self::PluginFault(_) | Self::BreakerOpen { .. } => false,
         }
     }
 
-    /// The n-th hold in a row waits twice as long as the one before it, from a least to a most.
-    fn delay(&self, count: NonZeroU32) -> Duration {
+    /// The [`name`](Self::name)s of what another version of the plugin, or of the merchant's file, may end.
+    pub const MENDABLE: &'static [&'static str] = &["plugin_fault", "breaker_open", "unknown_merchant"];
+
+    /// The n-th hold in a row waits twice as long as the one before it, from a least to a most; but never longer than
+    /// twice what the row has lasted, so that a row that was begun anew ([`Progress::released`]) waits little again.
+    fn delay(&self, held: Held, now: Moment) -> Duration {
         let (least, most) = match self {
             Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant => {
                 (Duration::from_secs(1), Duration::from_secs(64))
             }
-            Self::PluginFault(_) => (Duration::from_secs(4), Duration::from_secs(256)),
+            Self::PluginFault(_) | Self::BreakerOpen { .. } => {
+                (Duration::from_secs(4), Duration::from_secs(256))
+            }
         };
-        let doublings = (count.get() - 1).min(16);
-        (least * (1 << doublings)).min(most)
+        let doublings = (held.count.get() - 1).min(16);
+        let delay = (least * (1 << doublings)).min(least.max(2 * now.since(held.since))).min(most);
+        match self {
+            Self::BreakerOpen { until } => delay.max(until.since(now)),
+            Self::UnknownMerchant | Self::PluginFault(_) | Self::MerchantBusy | Self::GatewayBusy => delay,
+        }
     }
 }
 
@@ -99,6 +120,10 @@ impl fmt::Display for HoldReason {
         match self {
             Self::UnknownMerchant => formatter.write_str("no merchant of that name is configured"),
             Self::PluginFault(fault) => write!(formatter, "the plugin is at fault: {fault}"),
+            Self::BreakerOpen { until } => write!(
+                formatter,
+                "the plugin failed too often in a row for this merchant: its breaker is open until {until}"
+            ),
             Self::MerchantBusy => {
                 formatter.write_str("the merchant has as many attempts under way as it may")
             }
@@ -162,7 +187,7 @@ fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) ->
     if tried_enough && !reason.passes() {
         return NextStep::Finish(Outcome::Abandoned { reason: reason.to_string() });
     }
-    let due = now.after(reason.delay(held.count));
+    let due = now.after(reason.delay(held, now));
     NextStep::Hold(Progress { due, held: Some(held), ..progress }, reason)
 }
 
@@ -192,6 +217,7 @@ mod tests {
             4 => Just(Happened::NoReply(TransportFailure::ConnectFailed)),
             3 => Just(Happened::Held(HoldReason::MerchantBusy)),
             2 => Just(Happened::Held(HoldReason::PluginFault("trap".into()))),
+            1 => Just(Happened::Held(HoldReason::BreakerOpen { until: Moment::from_unix_milliseconds(2_000_000) })),
             2 => Just(Happened::Held(HoldReason::UnknownMerchant)),
         ]
     }
@@ -236,11 +262,18 @@ mod tests {
                         return Ok(());
                     }
                     (Happened::Held(reason), NextStep::Hold(next, why)) => {
-                        prop_assert_eq!(reason, why);
+                        prop_assert_eq!(&reason, &why);
                         let since = *held_since.get_or_insert(now);
                         prop_assert_eq!(next.attempt, progress.attempt);
                         prop_assert_eq!(next.held.map(|held| held.since), Some(since));
-                        prop_assert!(next.due > now && next.due.since(now) <= Duration::from_secs(256));
+                        let closed = match why {
+                            HoldReason::BreakerOpen { until } => until.since(now),
+                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_)
+                            | HoldReason::MerchantBusy | HoldReason::GatewayBusy => Duration::ZERO,
+                        };
+                        let wait = next.due.since(now);
+                        prop_assert!(next.due > now && wait >= closed);
+                        prop_assert!(wait <= Duration::from_secs(256).max(closed));
                         progress = next;
                     }
                     (_, NextStep::Finish(Outcome::Exhausted { .. })) => {
@@ -286,6 +319,31 @@ mod tests {
         ));
         held.count = NonZeroU32::MIN;
         assert!(matches!(step(held, HoldReason::UnknownMerchant), NextStep::Hold(..)));
+    }
+
+    #[test]
+    fn one_that_is_released_waits_little_again_and_is_not_given_up() {
+        let policy = Policy::default();
+        let began = Moment::EPOCH;
+        let released = began.after(policy.longest_hold - Duration::from_secs(1));
+        let held = Held { since: began, count: NonZeroU32::new(900).expect("not zero") };
+        let progress =
+            Progress { attempt: AttemptNumber::FIRST, due: released, first_seen: began, held: Some(held) };
+        let mut progress = progress.released(released);
+        assert_eq!((progress.place(), progress.due), ((1, 900), released));
+        let mut waits = Vec::new();
+        let mut now = progress.due;
+        for _ in 0..8 {
+            let happened = Happened::Held(HoldReason::PluginFault("trap".into()));
+            let NextStep::Hold(next, _) = next_step(progress, &Ladder::default(), &policy, happened, now, 0)
+            else {
+                unreachable!("it is held")
+            };
+            waits.push(next.due.since(now).as_secs());
+            assert!(next.place() > progress.place());
+            (progress, now) = (next, next.due);
+        }
+        assert_eq!(waits, [4, 8, 24, 72, 216, 256, 256, 256]);
     }
 
     #[test]

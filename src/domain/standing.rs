@@ -64,6 +64,8 @@ pub struct Beginning {
 pub enum TakeUp {
     /// Make the attempt that it asks for, once this beginning of it is noted.
     Attempt(Beginning),
+    /// Keep it, and ask again a little later: a gateway that lives may be at this very attempt.
+    Wait,
     /// Make none, but count one that was not answered: it was begun twice, and cut off each time.
     Interrupted,
     /// Make none: it is behind.
@@ -111,12 +113,20 @@ pub struct Taken {
     pub lag: Duration,
 }
 
-/// Decides what to do with a message. `begun` is the last beginning that was noted of its notification.
+/// Decides what to do with a message. `begun` is the last beginning that was noted of its notification;
+/// `lives` says whether a gateway lives, of which it is asked only where that matters.
 ///
-/// An attempt that another gateway began a moment ago may be under way: a message that comes for the first time waits
-/// for it. One that was handed out before does not: more likely it is the very message whose gateway was cut off.
+/// An attempt that another gateway began a moment ago may be under way: a message waits for it. One that comes for the
+/// first time does that in the queue. One that was handed out before may be the very message that the other gateway
+/// lost, by being killed or by losing its connection: it is kept in hand, so that its duty (see [`behind`]) is not
+/// forgotten, and waits only while that gateway lives.
 #[must_use]
-pub fn take_up(taken: &Taken, known: Known, begun: Option<Beginning>) -> TakeUp {
+pub fn take_up(
+    taken: &Taken,
+    known: Known,
+    begun: Option<Beginning>,
+    lives: impl FnOnce(u64) -> bool,
+) -> TakeUp {
     let Taken { progress, redelivered, gateway, at, lag } = *taken;
     match known {
         Known::AnotherText => return TakeUp::Behind(Behind::Refuse),
@@ -129,15 +139,21 @@ pub fn take_up(taken: &Taken, known: Known, begun: Option<Beginning>) -> TakeUp 
     }
     let place = progress.place();
     let beginning = |again| Beginning { place, gateway, at, again };
-    match begun.filter(|begun| begun.place == place) {
-        None => TakeUp::Attempt(beginning(false)),
-        Some(same) if same == beginning(same.again) => TakeUp::Attempt(same),
-        Some(other) if !redelivered && other.gateway != gateway && at < other.at.after(lag) => {
-            TakeUp::Behind(Behind::Follow(Progress { due: other.at.after(lag), ..progress }))
-        }
-        Some(cut_off) if cut_off.again => TakeUp::Interrupted,
-        Some(_) => TakeUp::Attempt(beginning(true)),
+    let Some(last) = begun.filter(|begun| begun.place == place) else {
+        return TakeUp::Attempt(beginning(false));
+    };
+    if last == beginning(last.again) {
+        return TakeUp::Attempt(last);
     }
+    if last.gateway != gateway && at < last.at.after(lag) {
+        if !redelivered {
+            return TakeUp::Behind(Behind::Follow(Progress { due: last.at.after(lag), ..progress }));
+        }
+        if lives(last.gateway) {
+            return TakeUp::Wait;
+        }
+    }
+    if last.again { TakeUp::Interrupted } else { TakeUp::Attempt(beginning(true)) }
 }
 
 /// What to do with a message whose attempt has been made; nothing for one that is as far as its notification.

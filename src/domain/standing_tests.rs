@@ -30,6 +30,13 @@ enum Todo {
     Forget,
 }
 
+struct Orphan {
+    gateway: usize,
+    progress: Progress,
+    redelivered: bool,
+    happened: Happened,
+}
+
 /// One notification, all its messages, the journal's word on it, the gateways, and a merchant that refuses so often.
 struct World {
     now: Moment,
@@ -37,6 +44,8 @@ struct World {
     latest: Option<Progress>,
     ended: Option<Outcome>,
     begun: Option<Beginning>,
+    /// Attempts whose message was lost with the connection, under way at gateways that live.
+    orphans: Vec<Orphan>,
     /// How often each gateway has been started anew: one that comes up again is another one.
     lives: [u64; 3],
     refusals: usize,
@@ -60,6 +69,7 @@ impl World {
             latest: None,
             ended: None,
             begun: None,
+            orphans: Vec::new(),
             lives: [0; 3],
             refusals,
             sent,
@@ -93,9 +103,9 @@ impl World {
     }
 
     fn take_up(&self, progress: Progress, redelivered: bool, gateway: usize) -> TakeUp {
-        let gateway = self.lives[gateway] * 10 + gateway as u64;
-        let taken = Taken { progress, redelivered, gateway, at: self.now, lag: LAG };
-        take_up(&taken, self.known(), self.begun)
+        let number = |gateway: usize| self.lives[gateway] * 10 + gateway as u64;
+        let taken = Taken { progress, redelivered, gateway: number(gateway), at: self.now, lag: LAG };
+        take_up(&taken, self.known(), self.begun, |asked| number((asked % 10) as usize) == asked)
     }
 
     fn todo(behind: Behind) -> Todo {
@@ -109,11 +119,32 @@ impl World {
 
     fn crash(&mut self, gateway: usize) {
         self.lives[gateway] += 1;
+        self.orphans.retain(|orphan| orphan.gateway != gateway);
         for message in &mut self.messages {
             if message.out.take_if(|(holder, _)| *holder == gateway).is_some() {
                 message.redelivered = true;
                 self.cut_off += 1;
             }
+        }
+    }
+
+    /// The gateway loses its connection to the broker, and goes on with what it is at.
+    fn cut(&mut self, gateway: usize) {
+        for message in &mut self.messages {
+            let Some((_, stage)) = message.out.take_if(|(holder, _)| *holder == gateway) else { continue };
+            let (progress, redelivered) = (message.progress, message.redelivered);
+            message.redelivered = true;
+            self.cut_off += 1;
+            if let Stage::Sent(happened) = stage {
+                self.orphans.push(Orphan { gateway, progress, redelivered, happened });
+            }
+        }
+    }
+
+    /// An attempt without a message comes to its end: it is recorded, and nothing can be settled.
+    fn end_orphan(&mut self) {
+        if let Some(Orphan { progress, redelivered, happened, .. }) = self.orphans.pop() {
+            self.record(&progress, redelivered, happened);
         }
     }
 
@@ -128,10 +159,12 @@ impl World {
             }
             return;
         };
+        let is_at_it = self.orphans.iter().any(|orphan| orphan.gateway == holder);
         let has_turn = |other: &Message| !matches!(&other.out, Some((at, stage)) if *at == holder && !matches!(stage, Stage::Taken));
         let next = match stage {
-            Stage::Taken if !self.messages.iter().all(has_turn) => Stage::Taken,
+            Stage::Taken if is_at_it || !self.messages.iter().all(has_turn) => Stage::Taken,
             Stage::Taken => match self.take_up(progress, redelivered, holder) {
+                TakeUp::Wait => Stage::Taken,
                 TakeUp::Behind(behind) => Stage::Decided(Self::todo(behind)),
                 TakeUp::Interrupted => Stage::Sent(Happened::NoReply(TransportFailure::Interrupted)),
                 TakeUp::Attempt(beginning) => Stage::Sent(self.attempt(beginning)),
@@ -184,12 +217,14 @@ impl World {
     }
 
     fn attempting(&self) -> bool {
-        self.messages.iter().any(|message| matches!(message.out, Some((_, Stage::Sent(_)))))
+        let sent = |message: &Message| matches!(message.out, Some((_, Stage::Sent(_))));
+        !self.orphans.is_empty() || self.messages.iter().any(sent)
     }
 
     /// Without further crashes everything comes to its end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
+            self.end_orphan();
             if self.messages.is_empty() {
                 return;
             }
@@ -214,6 +249,10 @@ enum Event {
     Crash {
         gateway: usize,
     },
+    Cut {
+        gateway: usize,
+    },
+    EndOrphan,
     Publish,
     Pass(u64),
     /// An operator deletes a queue.
@@ -226,21 +265,33 @@ fn any_event(gateways: usize) -> impl Strategy<Value = Event> {
     prop_oneof![
         20 => (0..6usize, 0..gateways).prop_map(|(message, gateway)| Event::Step { message, gateway }),
         2 => (0..gateways).prop_map(|gateway| Event::Crash { gateway }),
+        2 => (0..gateways).prop_map(|gateway| Event::Cut { gateway }),
+        2 => Just(Event::EndOrphan),
         1 => Just(Event::Publish),
         4 => (0..200_000u64).prop_map(Event::Pass),
         1 => (0..6usize).prop_map(|message| Event::Delete { message }),
     ]
 }
 
-fn run(world: &mut World, events: Vec<Event>, may_crash: bool, may_delete: bool) {
+/// What may happen beside the ordinary.
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    None,
+    Cuts,
+    CutsAndCrashes,
+}
+
+fn run(world: &mut World, events: Vec<Event>, trouble: Trouble) {
     for event in events {
         match event {
             Event::Step { message, gateway } => world.step(message, gateway),
-            Event::Crash { gateway } if may_crash => world.crash(gateway),
+            Event::Crash { gateway } if trouble == Trouble::CutsAndCrashes => world.crash(gateway),
+            Event::Cut { gateway } if trouble != Trouble::None => world.cut(gateway),
+            Event::EndOrphan => world.end_orphan(),
             Event::Publish => world.publish(),
             Event::Pass(_) if world.prompt && world.attempting() => {}
             Event::Pass(milliseconds) => world.now = world.now.after(Duration::from_millis(milliseconds)),
-            Event::Delete { message } if may_delete && world.ended.is_none() => {
+            Event::Delete { message } if world.ended.is_none() => {
                 // One that is out is not in the queue, and one that waits elsewhere is what saves the notification.
                 let waits = |message: &Message| message.out.is_none();
                 let others = world.messages.iter().filter(|message| waits(message)).count();
@@ -248,7 +299,7 @@ fn run(world: &mut World, events: Vec<Event>, may_crash: bool, may_delete: bool)
                     world.messages.remove(message);
                 }
             }
-            Event::Crash { .. } | Event::Delete { .. } => {}
+            Event::Crash { .. } | Event::Cut { .. } | Event::Delete { .. } => {}
         }
         assert!(!world.messages.is_empty() || world.events > 0, "lost");
         let replaced = |message: &&Message| matches!(message.out, Some((_, Stage::Published)));
@@ -282,7 +333,8 @@ fn what_an_earlier_beginning_means() {
     let again = Taken { redelivered: true, ..taken };
     let begun =
         |gateway, milliseconds, again| Beginning { place: (1, 0), gateway, at: at(milliseconds), again };
-    let said = |taken: &Taken, begun| match take_up(taken, Known::Nothing, begun) {
+    let said = |taken: &Taken, begun| match take_up(taken, Known::Nothing, begun, |gateway| gateway == 3) {
+        TakeUp::Wait => "wait".to_owned(),
         TakeUp::Attempt(beginning) if beginning.again => "again".to_owned(),
         TakeUp::Attempt(_) => "attempt".to_owned(),
         TakeUp::Interrupted => "interrupted".to_owned(),
@@ -299,7 +351,11 @@ fn what_an_earlier_beginning_means() {
     assert_eq!(said(&taken, Some(begun(1, 4_000, false))), "again");
     assert_eq!(said(&again, Some(begun(2, 4_000, false))), "again");
     assert_eq!(said(&again, Some(begun(2, 4_000, true))), "interrupted");
-    let refused = take_up(&taken, Known::AnotherText, None);
+    assert_eq!(said(&again, Some(begun(3, 4_000, false))), "wait", "that one lives");
+    assert_eq!(said(&again, Some(begun(3, 4_000, true))), "wait");
+    assert_eq!(said(&Taken { at: at(34_000), ..again }, Some(begun(3, 4_000, false))), "again");
+    assert_eq!(said(&taken, Some(begun(3, 4_000, false))), "wait until 34000");
+    let refused = take_up(&taken, Known::AnotherText, None, |_| true);
     assert!(matches!(refused, TakeUp::Behind(Behind::Refuse)), "{refused:?}");
 }
 
@@ -313,7 +369,7 @@ proptest! {
         events in proptest::collection::vec(any_event(1), 0..200),
     ) {
         let mut world = World::new(refusals);
-        run(&mut world, events, false, true);
+        run(&mut world, events, Trouble::None);
         prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
         prop_assert_eq!(world.events, 1);
     }
@@ -326,7 +382,7 @@ proptest! {
         events in proptest::collection::vec(any_event(1), 0..300),
     ) {
         let mut world = World::new(refusals);
-        run(&mut world, events, true, true);
+        run(&mut world, events, Trouble::CutsAndCrashes);
         prop_assert!(world.events <= 1 + world.cut_off);
         let mut places = world.sent.clone();
         places.sort_unstable();
@@ -344,18 +400,19 @@ proptest! {
         refusals in 0..9usize,
         events in proptest::collection::vec(any_event(3), 0..300),
     ) {
-        run(&mut World::new(refusals), events, true, true);
+        run(&mut World::new(refusals), events, Trouble::CutsAndCrashes);
     }
 
-    /// As long as none of them crashes, and none takes longer than the lag, they make each attempt once.
+    /// As long as none of them crashes, and none takes longer than the lag, they make each attempt once, whatever
+    /// becomes of their connections to the broker.
     #[test]
     fn several_gateways_make_each_attempt_once(
         refusals in 0..9usize,
         events in proptest::collection::vec(any_event(3), 0..300),
     ) {
         let mut world = World { prompt: true, ..World::new(refusals) };
-        run(&mut world, events, false, true);
+        run(&mut world, events, Trouble::Cuts);
         prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
-        prop_assert_eq!(world.events, 1);
+        prop_assert!(world.events <= 1 + world.cut_off);
     }
 }

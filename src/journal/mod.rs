@@ -10,6 +10,7 @@
 mod sqlite;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use crate::domain::{
     Taken,
 };
 
-pub use sqlite::{Settings, SqliteJournal};
+pub use sqlite::{Settings, SqliteJournal, look_up};
 
 /// The record of everything that happened.
 #[async_trait]
@@ -37,6 +38,9 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// It was not noted; the notification may be published once more when its sender asks again.
     async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
+
+    /// What other gateways know this process by: a number that each draws for itself.
+    fn gateway(&self) -> u64;
 
     /// Takes a message up: has [`take_up`](crate::domain::take_up) decide by what is known of its notification, and
     /// notes the beginning of the attempt, if there is to be one, before any other gateway can ask.
@@ -60,6 +64,13 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// The journal cannot be read or written.
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError>;
+
+    /// Some of the notifications that are held and could go on now: each with its attempt due now and its row of holds
+    /// begun anew ([`Progress::released`](crate::domain::Progress::released)), in the journal and in what is returned.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    async fn release(&self, release: Release) -> Result<Released, JournalError>;
 
     /// Notes that the payment centre has been told how a notification ended. Returns before it is written: should the
     /// note be lost, the payment centre is told again.
@@ -111,6 +122,39 @@ pub struct Search {
     pub most: usize,
 }
 
+/// Which held notifications are released.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The moment. What has been held since then is left alone.
+    pub now: Moment,
+    /// Whose.
+    pub merchants: Arc<[MerchantId]>,
+    /// Only what is held for one of these: [`HoldReason::name`](crate::domain::HoldReason::name).
+    pub causes: &'static [&'static str],
+    /// What is due within so long comes by itself.
+    pub due_after: Duration,
+    /// Where to go on; at first, nothing.
+    pub from: Option<ReleasePlace>,
+    /// The most that are wanted.
+    pub most: usize,
+}
+
+/// How far a release has come in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleasePlace {
+    pub(in crate::journal) updated_at: i64,
+    pub(in crate::journal) row: i64,
+}
+
+/// What was released.
+#[derive(Debug)]
+pub struct Released {
+    /// To be published. May be fewer than were asked for, even when there are more.
+    pub envelopes: Vec<Envelope>,
+    /// Where to go on; nothing when that was all.
+    pub next: Option<ReleasePlace>,
+}
+
 /// What became of an entry.
 #[derive(Debug)]
 pub enum Recording {
@@ -139,6 +183,43 @@ pub struct Entry {
     pub state: State,
     /// The attempt, if one was made.
     pub attempt: Option<Attempt>,
+    /// What went into the attempt's plugin calls and what came out of them, if that is to be kept. There is one, too, of an
+    /// attempt that came to nothing by its plugin's fault.
+    pub transcript: Option<Transcript>,
+}
+
+/// An attempt's transcript, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// The attempt's number.
+    pub number: u32,
+    /// A JSON object that the journal does not look into.
+    pub content: String,
+}
+
+/// What is there of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing has been heard of the notification.
+    Unknown,
+    /// Nothing is kept of the attempt.
+    NotKept {
+        /// The attempts of which something is.
+        numbers: Vec<u32>,
+    },
+    /// This.
+    Found(Kept),
+}
+
+/// An attempt's transcript, and the notification that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The notification's text.
+    pub raw: Bytes,
+    /// When it was recorded.
+    pub recorded_at: Moment,
+    /// The transcript.
+    pub transcript: Transcript,
 }
 
 /// What a notification is at a moment.
@@ -162,6 +243,9 @@ pub enum State {
         next_attempt: u32,
         /// When it is tried again.
         due: Moment,
+        /// What it waits for, in a word: [`crate::domain::HoldReason::name`]. Empty in what an older version has written.
+        #[serde(default)]
+        cause: String,
         /// What it waits for.
         reason: String,
         /// How many times in a row it has been held.
@@ -203,7 +287,8 @@ impl State {
     }
 }
 
-/// One attempt, as it is kept. Bodies are not kept, nor is the request's query, which may hold a merchant's secret.
+/// One attempt, as it is shown. Bodies are not, nor is the request's query, which may hold a merchant's secret: those are in
+/// the transcript, which no API gives out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its number, from 1. A number can come twice: after a crash, or when a plugin failed to judge the reply.

@@ -7,18 +7,21 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
 
 use super::bindings::exports::paynotify::merchant::plugin::Description as WitDescription;
 use super::bindings::{MerchantPlugin, MerchantPluginPre};
+use super::conditions::{Called, Conditions};
 use super::convert;
 use super::crypto::Keys;
 use super::description::Description;
 use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
+use super::host_calls::HostCalls;
 use super::lines::Lines;
 use super::load::DIGITS;
+use super::places::{OwnPlaces, Place};
+use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
 use super::sandbox::{self, Guest, Surroundings};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
@@ -65,7 +68,14 @@ struct Loaded {
     callee: Callee,
     description: Description,
     sha256: String,
+    surface: Surface,
     file: String,
+}
+
+/// What a component gives and asks for, by the names of the interfaces.
+pub(super) struct Surface {
+    pub(super) contract: String,
+    pub(super) imports: Vec<String>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -81,9 +91,15 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    pub(super) fn new(callee: Callee, description: Description, sha256: String, file: &str) -> Self {
+    pub(super) fn new(
+        callee: Callee,
+        description: Description,
+        surface: Surface,
+        sha256: String,
+        file: &str,
+    ) -> Self {
         let callee = Callee { name: description.name.as_str().into(), ..callee };
-        Self(Arc::new(Loaded { callee, description, sha256, file: file.to_owned() }))
+        Self(Arc::new(Loaded { callee, description, surface, sha256, file: file.to_owned() }))
     }
 
     /// What it says of itself.
@@ -110,21 +126,36 @@ impl Plugin {
         &self.0.file
     }
 
+    /// The interface that it was built for, with its version: `paynotify:merchant/plugin@0.1.0`.
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        &self.0.surface.contract
+    }
+
+    /// The interfaces that it asks for, as it names them.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.0.surface.imports
+    }
+
+    /// The most that any one of its calls has taken so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.callee.meter.usage()
+    }
+
     /// Asks whether the settings of a merchant's file do.
     ///
     /// # Errors
     /// They do not, or the plugin could not say.
     pub async fn check_settings(&self, settings_json: &str) -> Result<(), SettingsError> {
         let settings = settings_json.to_owned();
-        let result = self
-            .0
-            .callee
-            .call(Patience::Unbounded, Occasion::NONE, Keys::default(), |store, plugin| {
-                Box::pin(async move {
-                    plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
-                })
-            })
-            .await?;
+        let called = self.0.callee.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
+            Box::pin(
+                async move { plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await },
+            )
+        });
+        let result = called.await.result?;
         result.map_err(|text| SettingsError::Refused(for_people(&text, convert::LONGEST_ERROR)))
     }
 
@@ -138,29 +169,32 @@ impl Plugin {
         endpoint: &Endpoint,
         attempt: &AttemptContext,
     ) -> Result<Request, CallError> {
+        self.format_under(notification, endpoint.into(), attempt).await.result
+    }
+
+    /// As [`Self::format`], under these conditions, and with what the call asked of `crypto`.
+    pub async fn format_under(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+    ) -> Called<Request> {
+        let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
-            (convert::notification(notification), convert::endpoint(endpoint), convert::attempt(attempt));
-        let request = self
-            .0
-            .callee
-            .call(
-                Patience::Bounded,
-                Occasion::of(notification, attempt),
-                endpoint.keys.clone(),
-                |store, plugin| {
-                    Box::pin(async move {
-                        let (notification, endpoint, attempt) = arguments;
-                        plugin
-                            .paynotify_merchant_plugin()
-                            .call_format(store, &notification, &endpoint, &attempt)
-                            .await
-                    })
-                },
-            )
-            .await?
-            .map_err(convert::refusal)?;
+            (convert::notification(notification), convert::endpoint(&endpoint), convert::attempt(attempt));
+        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let called = self.0.callee.call(Patience::Bounded, occasion, |store, plugin| {
+            Box::pin(async move {
+                let (notification, endpoint, attempt) = arguments;
+                let plugin = plugin.paynotify_merchant_plugin();
+                plugin.call_format(store, &notification, &endpoint, &attempt).await
+            })
+        });
         let longest_body = self.0.callee.host.settings.longest_body;
-        Ok(convert::request(request).check(&endpoint.origins, longest_body).map_err(Fault::from)?)
+        called.await.and_then(|request| {
+            let request = convert::request(request.map_err(convert::refusal)?);
+            Ok(request.check(&endpoint.origins, longest_body).map_err(Fault::from)?)
+        })
     }
 
     /// Has the plugin say what a reply means.
@@ -174,28 +208,29 @@ impl Plugin {
         attempt: &AttemptContext,
         reply: &Reply,
     ) -> Result<Verdict, CallError> {
+        self.judge_under(notification, endpoint.into(), attempt, reply).await.result
+    }
+
+    /// As [`Self::judge`], under these conditions, and with what the call asked of `crypto`.
+    pub async fn judge_under(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+        reply: &Reply,
+    ) -> Called<Verdict> {
+        let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
-            (convert::notification(notification), convert::endpoint(endpoint), convert::reply(reply));
-        let verdict = self
-            .0
-            .callee
-            .call(
-                Patience::Unbounded,
-                Occasion::of(notification, attempt),
-                endpoint.keys.clone(),
-                |store, plugin| {
-                    Box::pin(async move {
-                        let (notification, endpoint, reply) = arguments;
-                        plugin
-                            .paynotify_merchant_plugin()
-                            .call_judge(store, &notification, &endpoint, &reply)
-                            .await
-                    })
-                },
-            )
-            .await?
-            .map_err(convert::refusal)?;
-        Ok(convert::verdict(verdict))
+            (convert::notification(notification), convert::endpoint(&endpoint), convert::reply(reply));
+        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let called = self.0.callee.call(Patience::Unbounded, occasion, |store, plugin| {
+            Box::pin(async move {
+                let (notification, endpoint, reply) = arguments;
+                let plugin = plugin.paynotify_merchant_plugin();
+                plugin.call_judge(store, &notification, &endpoint, &reply).await
+            })
+        });
+        called.await.and_then(|verdict| Ok(convert::verdict(verdict.map_err(convert::refusal)?)))
     }
 }
 
@@ -215,14 +250,25 @@ struct Occasion {
     notification: String,
     now: Moment,
     entropy: [u8; 32],
+    keys: Keys,
+    recorded: Option<HostCalls>,
 }
 
 impl Occasion {
-    /// No attempt: always the same time and randomness.
-    const NONE: Self = Self { notification: String::new(), now: Moment::EPOCH, entropy: [0; 32] };
+    /// No attempt: always the same time and randomness, and no keys.
+    fn none() -> Self {
+        let (notification, keys) = (String::new(), Keys::default());
+        Self { notification, now: Moment::EPOCH, entropy: [0; 32], keys, recorded: None }
+    }
 
-    fn of(notification: &Notification, attempt: &AttemptContext) -> Self {
-        Self { notification: notification.id().to_string(), now: attempt.now, entropy: attempt.entropy }
+    fn of(
+        notification: &Notification,
+        attempt: &AttemptContext,
+        keys: Keys,
+        recorded: Option<HostCalls>,
+    ) -> Self {
+        let AttemptContext { now, entropy, .. } = *attempt;
+        Self { notification: notification.id().to_string(), now, entropy, keys, recorded }
     }
 }
 
@@ -232,21 +278,21 @@ pub(super) struct Callee {
     pre: MerchantPluginPre<Guest>,
     /// The format's name, or until that is known the file's.
     name: Arc<str>,
-    /// The plugin's own places.
-    calls: Arc<Semaphore>,
+    places: OwnPlaces,
+    meter: Arc<Meter>,
 }
 
 impl Callee {
     pub(super) fn new(host: Arc<Shared>, pre: MerchantPluginPre<Guest>, name: &str) -> Self {
-        let calls = Arc::new(Semaphore::new(host.settings.calls_per_plugin as usize));
-        Self { host, pre, name: name.into(), calls }
+        let places = OwnPlaces::new(host.settings.calls_per_plugin);
+        Self { host, pre, name: name.into(), places, meter: Arc::default() }
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        self.call(Patience::Unbounded, Occasion::NONE, Keys::default(), |store, plugin| {
+        let called = self.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
             Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
-        })
-        .await
+        });
+        called.await.result
     }
 
     /// Waits for a place, then calls a fresh instance in a task of its own.
@@ -254,29 +300,35 @@ impl Callee {
         &self,
         patience: Patience,
         occasion: Occasion,
-        keys: Keys,
         body: impl for<'a> FnOnce(&'a mut Store<Guest>, &'a MerchantPlugin) -> BoxFuture<'a, wasmtime::Result<R>>
         + Send
         + 'static,
-    ) -> Result<R, CallError> {
+    ) -> Called<R> {
+        let without = |error| Called { result: Err(error), host_calls: HostCalls::default() };
         let settings = Arc::clone(&self.host.settings);
-        let place = self.place(patience).await?;
-        let lines = Lines::new(Arc::clone(&self.name), occasion.notification, &settings);
-        let surroundings =
-            Surroundings { now: occasion.now, entropy: occasion.entropy, keys, lines: lines.clone() };
+        let place = match self.place(patience).await {
+            Ok(place) => place,
+            Err(error) => return without(error),
+        };
+        let Occasion { notification, now, entropy, keys, recorded } = occasion;
+        let lines = Lines::new(Arc::clone(&self.name), notification, &settings);
+        let turns = self.host.places.turns();
+        let surroundings = Surroundings { now, entropy, keys, recorded, lines: lines.clone(), turns };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
-        let pre = self.pre.clone();
+        let (pre, meter) = (self.pre.clone(), Arc::clone(&self.meter));
         let task = self.host.threads.spawn(async move {
             let result = async {
                 let plugin = pre.instantiate_async(&mut store).await?;
                 body(&mut store, &plugin).await
             }
             .await;
+            meter.note(store.data());
+            let host_calls = store.data_mut().desk().take_noted();
             // The memory is back in the pool before the place is free.
             drop(store);
             drop(place);
             let last_words = lines.finish();
-            result.map_err(|error| {
+            let result = result.map_err(|error| {
                 let circumstances = Circumstances {
                     call_timeout: settings.call_timeout,
                     stack: settings.stack,
@@ -285,34 +337,28 @@ impl Callee {
                     last_words,
                 };
                 classify(&error, &circumstances)
-            })
+            });
+            Called { result, host_calls }
         });
         match task.await {
-            Ok(result) => result,
-            Err(error) => Err(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
+            Ok(called) => called,
+            Err(error) => without(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
         }
     }
 
-    /// The plugin's own place first: waiting for it takes nobody else's.
-    async fn place(
-        &self,
-        patience: Patience,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
-        let both = async {
-            let own = Arc::clone(&self.calls).acquire_owned().await;
-            let common = Arc::clone(&self.host.calls).acquire_owned().await;
-            own.and_then(|own| Ok((own, common?)))
+    async fn place(&self, patience: Patience) -> Result<Place, CallError> {
+        let place = self.host.places.take(&self.places);
+        let place = match patience {
+            Patience::Bounded => tokio::time::timeout(self.host.settings.longest_wait, place).await,
+            Patience::Unbounded => Ok(place.await),
         };
-        let places = match patience {
-            Patience::Bounded => tokio::time::timeout(self.host.settings.longest_wait, both).await,
-            Patience::Unbounded => Ok(both.await),
-        };
-        match places {
-            Ok(Ok(places)) => Ok(places),
-            Ok(Err(_)) | Err(_) => Err(CallError::Busy),
-        }
+        place.ok().flatten().ok_or(CallError::Busy)
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;
 
 #[cfg(test)]
 #[path = "memory_tests.rs"]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::bindings::exports::paynotify::merchant::plugin as exported;
 use super::bindings::paynotify::merchant::crypto;
 use super::bindings::paynotify::merchant::types as wit;
-use super::call::{AttemptContext, Endpoint};
+use super::call::AttemptContext;
+use super::conditions::EndpointRecord;
 use super::crypto::Algorithm;
 use super::description::{Description, InvalidDescription, KeyNeed, LadderPreset};
 use super::fault::{Fault, Refusal, for_people};
@@ -89,14 +90,14 @@ fn failure(failure: Failure) -> wit::Failure {
     wit::Failure { code, message }
 }
 
-pub(super) fn endpoint(endpoint: &Endpoint) -> wit::Endpoint {
+pub(super) fn endpoint(endpoint: &EndpointRecord) -> wit::Endpoint {
     wit::Endpoint {
         url: endpoint.url.clone(),
         settings_json: endpoint.settings_json.clone(),
         keys: endpoint
             .keys
             .iter()
-            .map(|key| wit::KeyBinding { role: key.role().to_owned(), name: key.name().to_owned() })
+            .map(|key| wit::KeyBinding { role: key.role.clone(), name: key.name.clone() })
             .collect(),
     }
 }

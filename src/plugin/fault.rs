@@ -19,6 +19,17 @@ pub enum CallError {
     Fault(#[from] Fault),
 }
 
+impl CallError {
+    /// The plugin's fault, if it is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Busy => None,
+            Self::Fault(fault) => Some(fault),
+        }
+    }
+}
+
 impl From<CallError> for HoldReason {
     fn from(error: CallError) -> Self {
         match error {
@@ -57,6 +68,10 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Every name that [`name`](Self::name) gives.
+    pub const NAMES: [&'static str; 6] =
+        ["trapped", "timed_out", "over_limit", "refused", "invalid_request", "panicked"];
+
     /// A short name for logs, records and metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {

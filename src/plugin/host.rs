@@ -1,10 +1,10 @@
 //! What all plugins share: the engine, the linker and the places for calls.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
@@ -13,6 +13,7 @@ use super::bindings::MerchantPlugin;
 use super::call::Plugin;
 use super::compiler::Compiler;
 use super::load::{self, LoadError};
+use super::places::Places;
 use super::sandbox::Guest;
 use super::settings::Settings;
 use super::{engine, wasi};
@@ -25,7 +26,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) linker: Linker<Guest>,
     pub(super) settings: Arc<Settings>,
-    pub(super) calls: Arc<Semaphore>,
+    pub(super) places: Places,
     pub(super) threads: GuestThreads,
     pub(super) compiler: Compiler,
 }
@@ -40,8 +41,9 @@ pub(super) struct GuestThreads {
 
 impl GuestThreads {
     fn new() -> std::io::Result<Self> {
-        // As many as there are processors: what waits for one is in the queue of calls.
-        let runtime = Builder::new_multi_thread().thread_name("guest").enable_all().build()?;
+        let threads = 2 * processors();
+        let runtime =
+            Builder::new_multi_thread().worker_threads(threads).thread_name("guest").enable_all().build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
@@ -62,6 +64,11 @@ impl Drop for GuestThreads {
     }
 }
 
+/// How many this process may use; one if the system does not tell.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
 #[error("plugins cannot be run here: {0:#}")]
@@ -79,11 +86,11 @@ impl Host {
             let mut linker = Linker::new(&engine);
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-            let calls = Arc::new(Semaphore::new(settings.concurrent_calls as usize));
             let threads = GuestThreads::new()?;
+            let places = Places::new(settings.concurrent_calls, processors());
             let compiler = Compiler::new()?;
             let settings = Arc::new(settings);
-            Ok(Self(Arc::new(Shared { engine, linker, settings, calls, threads, compiler })))
+            Ok(Self(Arc::new(Shared { engine, linker, settings, places, threads, compiler })))
         };
         make().map_err(HostError)
     }
@@ -128,8 +135,6 @@ impl Host {
     /// Ends the host's work: calls under way come to their end, later ones are
     /// [`Busy`](super::CallError::Busy).
     pub async fn close(&self) {
-        let all = self.0.calls.acquire_many(self.0.settings.concurrent_calls).await;
-        self.0.calls.close();
-        drop(all);
+        self.0.places.close().await;
     }
 }

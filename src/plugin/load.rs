@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::bindings::MerchantPluginPre;
-use super::call::{Callee, Plugin};
+use super::call::{Callee, Plugin, Surface};
 use super::crypto::sha256_hex;
 use super::description::InvalidDescription;
 use super::fault::{CallError, for_people};
@@ -112,10 +112,11 @@ async fn plugin(host: &Arc<Shared>, name: &str, bytes: Vec<u8>) -> Result<Plugin
     check_kind(&bytes, host.settings.longest_component)?;
     let shared = Arc::clone(host);
     let compiled = host.compiler.run(move || Ok((sha256_hex(&bytes), prepare(&shared, &bytes)?)));
-    let (sha256, pre) = compiled.await.unwrap_or_else(|| Err(LoadProblem::Invalid(GAVE_UP.to_owned())))?;
+    let (sha256, (surface, pre)) =
+        compiled.await.unwrap_or_else(|| Err(LoadProblem::Invalid(GAVE_UP.to_owned())))?;
     let callee = Callee::new(Arc::clone(host), pre, name);
     let description = callee.describe().await.map_err(LoadProblem::Describe)?;
-    Ok(Plugin::new(callee, super::convert::description(description)?, sha256, name))
+    Ok(Plugin::new(callee, super::convert::description(description)?, surface, sha256, name))
 }
 
 const GAVE_UP: &str = "the compiler gave up";
@@ -168,20 +169,22 @@ pub fn content_hash(bytes: &[u8]) -> String {
     digits
 }
 
-fn prepare(host: &Shared, bytes: &[u8]) -> Result<MerchantPluginPre<Guest>, LoadProblem> {
+fn prepare(host: &Shared, bytes: &[u8]) -> Result<(Surface, MerchantPluginPre<Guest>), LoadProblem> {
     let component = Component::from_binary(&host.engine, bytes)
         .map_err(|error| LoadProblem::Invalid(for_people(&format!("{error:#}"), 300)))?;
     let types = component.component_type();
     if let Some((import, _)) = types.imports(&host.engine).find(|(name, _)| !may_be_imported(name)) {
         return Err(LoadProblem::Import(for_people(import, 100)));
     }
-    if !types.exports(&host.engine).any(|(name, _)| is_version_0_1(name, EXPORT)) {
-        return Err(LoadProblem::Export);
-    }
-    host.linker
+    let mut exports = types.exports(&host.engine).map(|(name, _)| name);
+    let contract = exports.find(|name| is_version_0_1(name, EXPORT)).ok_or(LoadProblem::Export)?.to_owned();
+    let imports = types.imports(&host.engine).map(|(name, _)| name.to_owned()).collect();
+    let pre = host
+        .linker
         .instantiate_pre(&component)
         .and_then(MerchantPluginPre::new)
-        .map_err(|error| LoadProblem::Contract(for_people(&format!("{error:#}"), 300)))
+        .map_err(|error| LoadProblem::Contract(for_people(&format!("{error:#}"), 300)))?;
+    Ok((Surface { contract, imports }, pre))
 }
 
 const EXPORT: &str = "paynotify:merchant/plugin";

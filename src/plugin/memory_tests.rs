@@ -156,12 +156,16 @@ async fn memory_after_format(plugin: &Plugin, case: &Case) -> (Vec<u8>, HttpRequ
     let lines = Lines::new(Arc::clone(&callee.name), String::new(), settings);
     let endpoint = endpoint(case);
     let attempt = AttemptContext { number: AttemptNumber::FIRST, now: Moment::EPOCH, entropy: [7; 32] };
-    let surroundings =
-        Surroundings { now: attempt.now, entropy: attempt.entropy, keys: endpoint.keys.clone(), lines };
+    let turns = callee.host.places.turns();
+    let (now, entropy, keys) = (attempt.now, attempt.entropy, endpoint.keys.clone());
+    let surroundings = Surroundings { now, entropy, keys, recorded: None, lines, turns };
     let mut store = sandbox::store(&callee.host.engine, settings, surroundings);
     let instance = callee.pre.instantiate_async(&mut store).await.expect("an instance");
-    let (notification, endpoint, attempt) =
-        (convert::notification(&record()), convert::endpoint(&endpoint), convert::attempt(&attempt));
+    let (notification, endpoint, attempt) = (
+        convert::notification(&record()),
+        convert::endpoint(&(&endpoint).into()),
+        convert::attempt(&attempt),
+    );
     let request = instance
         .paynotify_merchant_plugin()
         .call_format(&mut store, &notification, &endpoint, &attempt)

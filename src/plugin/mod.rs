@@ -16,14 +16,17 @@
 mod bindings;
 mod call;
 mod compiler;
+mod conditions;
 mod convert;
 mod crypto;
 mod description;
 mod engine;
 mod fault;
 mod host;
+mod host_calls;
 mod lines;
 mod load;
+mod places;
 mod sandbox;
 mod settings;
 mod signature;
@@ -31,11 +34,16 @@ mod versions;
 mod wasi;
 
 pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
+pub use conditions::{Called, Conditions, EndpointRecord, KeyBinding};
 pub use crypto::{Algorithm, Encoding, Key, KeyAlgorithm, KeyProblem, KeyText, Keys, Secret};
 pub use description::{Description, KeyNeed, LadderPreset};
 pub use fault::{CallError, Fault, Limit, Refusal};
 pub use host::{Host, HostError};
+pub use host_calls::{
+    AnsweredBy, ArgumentsDigest, Base64, HostAnswer, HostCall, HostCallError, HostCalls, HostFunction,
+};
 pub use load::{LoadError, LoadProblem, content_hash};
+pub use sandbox::Usage;
 pub use settings::Settings;
 pub use signature::{SignatureProblem, Signers};
 pub use versions::{Version, VersionError, Versions};

@@ -1,7 +1,10 @@
 //! The store of one call, and the bounds around it.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView};
@@ -9,7 +12,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView};
 use super::crypto::Keys;
 use super::engine::TICK;
 use super::fault::{Limit, TimeIsUp};
+use super::host_calls::{Desk, HostCalls};
 use super::lines::Lines;
+use super::places::SHORT_STEPS;
 use super::settings::Settings;
 use super::wasi::{self, SleepClock};
 use crate::domain::Moment;
@@ -19,7 +24,40 @@ pub(super) struct Surroundings {
     pub(super) now: Moment,
     pub(super) entropy: [u8; 32],
     pub(super) keys: Keys,
+    /// What `crypto` answered before, when the call is made again.
+    pub(super) recorded: Option<HostCalls>,
     pub(super) lines: Lines,
+    /// The turns of long calls.
+    pub(super) turns: Arc<Semaphore>,
+}
+
+/// The most that any one call of a plugin has taken so far, each against its bound in [`Settings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The memory of all of its memories together, in bytes: `memory`.
+    pub memory: usize,
+    /// The calls of `crypto`, as they are counted: `host_calls`.
+    pub host_calls: u32,
+    /// The running time, in whole steps of 10 ms: `call_timeout`.
+    pub running: Duration,
+}
+
+/// Where the calls of a plugin leave what they have taken.
+#[derive(Default)]
+pub(super) struct Meter(Mutex<Usage>);
+
+impl Meter {
+    pub(super) fn usage(&self) -> Usage {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the call of this guest, which has ended.
+    pub(super) fn note(&self, guest: &Guest) {
+        let mut most = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        most.memory = most.memory.max(guest.memory_used);
+        most.host_calls = most.host_calls.max(guest.settings.host_calls - guest.host_calls_left);
+        most.running = most.running.max(TICK * guest.steps);
+    }
 }
 
 /// What the gateway keeps for one guest while it runs.
@@ -28,15 +66,18 @@ pub(super) struct Guest {
     table: ResourceTable,
     clock: SleepClock,
     keys: Keys,
+    desk: Desk,
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
+    /// The steps of running time that were counted.
+    steps: u32,
     settings: Arc<Settings>,
 }
 
 /// A fresh store with all bounds set.
 pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Surroundings) -> Store<Guest> {
-    let Surroundings { now, entropy, keys, lines } = surroundings;
+    let Surroundings { now, entropy, keys, recorded, lines, turns } = surroundings;
     let mut table = ResourceTable::new();
     table.set_max_capacity(settings.resources);
     let guest = Guest {
@@ -44,31 +85,65 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         table,
         clock: SleepClock::default(),
         keys,
+        desk: Desk::new(recorded),
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
+        steps: 0,
         settings: Arc::clone(settings),
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(settings.host_call_bytes);
     store.set_max_component_handles(settings.handles);
-    let mut steps_left = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
+    let steps = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
+    let mut steps_left = steps;
+    let turn: Turn = Turn::default();
     store.set_epoch_deadline(1);
     // The step begins anew when the guest goes on, so that waiting for a processor costs it nothing.
-    store.epoch_deadline_callback(move |_| match steps_left.checked_sub(1) {
+    store.epoch_deadline_callback(move |mut store| match steps_left.checked_sub(1) {
         None => Err(TimeIsUp.into()),
         Some(left) => {
             steps_left = left;
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let guest = store.data_mut();
+            guest.steps = guest.steps.saturating_add(1);
+            let pause: Pin<Box<dyn Future<Output = ()> + Send>> = if steps - left > SHORT_STEPS {
+                Box::pin(next_turn(Arc::clone(&turn), Arc::clone(&turns)))
+            } else {
+                Box::pin(tokio::task::yield_now())
+            };
+            Ok(UpdateDeadline::YieldCustom(1, pause))
         }
     });
     store
 }
 
+/// The turn that a long call has, until its next pause or its end.
+type Turn = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// Gives the turn up, and waits for the next one; behind all that wait already.
+async fn next_turn(turn: Turn, turns: Arc<Semaphore>) {
+    let held = turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(held);
+    tokio::task::yield_now().await;
+    // The turns are never closed.
+    let next = turns.acquire_owned().await.ok();
+    *turn.lock().unwrap_or_else(PoisonError::into_inner) = next;
+}
+
 impl Guest {
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Where calls of `crypto` are noted, and answered from the record.
+    pub(super) fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// What a guest that went over its bound of host calls is ended with.
+    pub(super) fn host_calls_bound(&self) -> Limit {
+        Limit::HostCalls(self.settings.host_calls)
     }
 
     pub(super) fn lines(&self) -> &Lines {
@@ -86,8 +161,7 @@ impl Guest {
     /// Counts a call of `crypto`, which costs the gateway more than the guest, as so many. Those of `log` and WASI
     /// answer at once, so the running time bounds them.
     pub(super) fn count_host_calls(&mut self, count: u32) -> Result<(), Limit> {
-        self.host_calls_left =
-            self.host_calls_left.checked_sub(count).ok_or(Limit::HostCalls(self.settings.host_calls))?;
+        self.host_calls_left = self.host_calls_left.checked_sub(count).ok_or(self.host_calls_bound())?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Every version of a plugin that was in use, kept by its content's hash: what made an attempt can make it again.
 //!
-//! One folder, one file for each version: `<hash>.wasm`, where the hash is [`Plugin::hash`](super::Plugin::hash). The rule: a
+//! One folder, one file for each version: `<hash>.wasm`, where the hash is [`Plugin::hash`]. The rule: a
 //! file that bears such a name is whole (written beside, synced, then renamed), and what is read is held against its
 //! name before anybody gets it. Only the gateway's user may enter the folder: what lies in it is run.
 //!
@@ -14,6 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::call::Plugin;
 use super::load::content_hash;
 
 /// How many digits name a version.
@@ -63,6 +64,9 @@ pub enum VersionError {
     /// The content is not what the name says.
     #[error("{0} is not what its name says: its content has another hash; remove it")]
     Damaged(PathBuf),
+    /// The file is not any more what was loaded from it.
+    #[error("{0} has changed since it was loaded, so that the version in use is not kept")]
+    Changed(PathBuf),
     /// Others may write where versions are kept.
     #[error("{0} can be written to by others, and what lies in it is run: chmod 700 it")]
     Open(PathBuf),
@@ -101,6 +105,35 @@ impl Versions {
             Err(error) => return Err(error),
         }
         Ok(hash)
+    }
+
+    /// Keeps the files of these plugins, which are in use, and [prunes](Self::prune) the others. What is there already, as
+    /// long as the plugin's file, is not read again: damage shows when somebody wants it.
+    ///
+    /// # Errors
+    /// What could not be kept; the others are. A file that is not any more what was loaded is not kept.
+    pub fn keep(&self, plugins: &[Plugin]) -> Vec<VersionError> {
+        let mut errors = Vec::new();
+        for plugin in plugins {
+            errors.extend(self.keep_file(Path::new(plugin.file()), plugin.hash()).err());
+        }
+        let in_use = plugins.iter().map(|plugin| plugin.hash().to_owned()).collect();
+        errors.extend(self.prune(&in_use).err());
+        errors
+    }
+
+    fn keep_file(&self, file: &Path, hash: &str) -> Result<(), VersionError> {
+        let wrong = |error| VersionError::Io { file: file.to_owned(), error };
+        let path = self.path(hash)?;
+        let length = file.metadata().map_err(wrong)?.len();
+        if path.metadata().is_ok_and(|kept| kept.len() == length) {
+            return touch(&path);
+        }
+        let content = std::fs::read(file).map_err(wrong)?;
+        if content_hash(&content) != hash {
+            return Err(VersionError::Changed(file.to_owned()));
+        }
+        self.store(&content).map(drop)
     }
 
     /// Where a version is, if it is kept.

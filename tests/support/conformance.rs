@@ -189,6 +189,7 @@ pub async fn recorded(journal: &SqliteJournal, envelope: &Envelope, event: &Outc
             ended_at: at,
         },
         attempt: None,
+        transcript: None,
     };
     match journal.record(entry).await.expect("recorded") {
         Recording::Current(recorded) => recorded,
@@ -256,6 +257,7 @@ macro_rules! conformance_suite {
             content_and_progress_come_back_as_they_were
             one_who_waits_is_woken_by_a_message
             a_parked_message_comes_back_on_time
+            a_message_that_is_hastened_comes_now
             a_longer_wait_does_not_delay_a_shorter_one
             a_new_message_waits_for_its_moment
             a_parked_message_survives_a_restart

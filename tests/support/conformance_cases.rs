@@ -89,6 +89,33 @@ pub async fn a_parked_message_comes_back_on_time(fixture: &mut Fixture) {
     fixture.finish(&came, delivery).await;
 }
 
+/// What waits for longer than a case lasts comes at once; a broker that cannot reach what waits lets that come, too.
+pub async fn a_message_that_is_hastened_comes_now(fixture: &mut Fixture) {
+    fixture.publish(&envelope("n1")).await;
+    let (came, delivery) = fixture.take_readable().await;
+    let next = parked(came, RUNGS[1]);
+    delivery.receipt.park(&next).await.expect("parked");
+    let mut hastened = next.clone();
+    hastened.progress.due = now();
+    fixture.broker().hasten(&hastened).await.expect("hastened");
+    let (came, delivery) = fixture.take_readable().await;
+    assert_same(&came, &hastened);
+    assert!(now() < next.progress.due, "it came no earlier than it would have");
+    fixture.finish(&came, delivery).await;
+    let left = tokio::time::timeout(RUNGS[1] + Duration::from_secs(1), fixture.broker().next()).await;
+    if let Ok(Some(further)) = left {
+        let event = event(&came, &Outcome::Confirmed { detail: None });
+        let recorded = fixture.recorded(&came, &event).await;
+        further.receipt.forget(recorded).await.expect("forgotten");
+    }
+    // And one that is not there is there then.
+    let new = envelope("n2");
+    fixture.broker().hasten(&new).await.expect("published");
+    let (came, delivery) = fixture.take_readable().await;
+    assert_same(&came, &new);
+    fixture.finish(&came, delivery).await;
+}
+
 pub async fn a_longer_wait_does_not_delay_a_shorter_one(fixture: &mut Fixture) {
     for (id, wait) in [("long", RUNGS[1]), ("short", RUNGS[0])] {
         fixture.publish(&envelope(id)).await;

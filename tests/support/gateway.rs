@@ -64,6 +64,14 @@ impl Gateway {
         self.folder.path()
     }
 
+    /// From its next start on, keeps its data where the other one does.
+    pub fn share_data_of(&self, other: &Self) {
+        let file = self.folder().join("paynotify.toml");
+        let text = fs::read_to_string(&file).expect("its configuration");
+        let data = other.folder().join("data");
+        fs::write(file, format!("data = \"{}\"\n{text}", data.display())).expect("written");
+    }
+
     pub fn store(&self) -> &Store {
         &self.store
     }

@@ -22,6 +22,8 @@ pub struct Guest {
     pub imports: &'static str,
     /// More of the module: functions, tables, memories, a start.
     pub module: &'static str,
+    /// What `cabi_realloc` does before it gives room, each time the gateway hands something over.
+    pub realloc: &'static str,
     /// The body of `describe: () -> i32`.
     pub describe: &'static str,
     /// The body of `check-settings: (text, length) -> i32`.
@@ -39,6 +41,7 @@ impl Guest {
         world: "",
         imports: "",
         module: "",
+        realloc: "",
         describe: "(i32.const 4096)",
         check_settings: "(i32.const 4160)",
         format: "(i32.const 4192)",
@@ -47,7 +50,14 @@ impl Guest {
 
     /// The component's bytes.
     pub fn build(&self) -> Vec<u8> {
-        let mut module = wat::parse_str(self.text()).expect("the guest's text is a module");
+        self.build_named("guest")
+    }
+
+    /// The same for a format of another name, of five letters as well.
+    pub fn build_named(&self, name: &str) -> Vec<u8> {
+        assert_eq!(name.len(), 5, "the template's layout");
+        let text = self.text().replace("guest1.0.0", &format!("{name}1.0.0"));
+        let mut module = wat::parse_str(text).expect("the guest's text is a module");
         let mut resolve = Resolve::default();
         resolve.push_path(Path::new("wit")).expect("the contract parses");
         let source = format!(
@@ -58,7 +68,7 @@ impl Guest {
     }
 
     fn text(&self) -> String {
-        let Self { imports, module, describe, check_settings, format, judge, .. } = self;
+        let Self { imports, module, realloc, describe, check_settings, format, judge, .. } = self;
         let plugin = "paynotify:merchant/plugin@0.1.0";
         format!(
             r#"(module
@@ -73,6 +83,7 @@ impl Guest {
   (global $free (mut i32) (i32.const 65536))
   (func (export "cabi_realloc") (param i32 i32) (param $align i32) (param $size i32) (result i32)
     (local $at i32)
+    {realloc}
     (local.set $at (i32.and
       (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
       (i32.sub (i32.const 0) (local.get $align))))

@@ -88,16 +88,8 @@ fn check_one(evidence: &Evidence, id: &str, report: &mut Report) {
         Fate::Destroyed => report.destroyed += 1,
         Fate::Lost => report.lost += 1,
     }
-    let mut course = course(case.requests, case.attempts());
-    let repeated = course.repeated.len();
-    let copies = evidence.seen.accepted.get(id).map_or(0, |accepted| accepted.copies);
-    let handed_back = |repeated: &Repeated| {
-        copies > 1
-            && evidence.faults.iter().any(|fault| fault.excuses_twice_sent(repeated.first, repeated.second))
-    };
-    course.repeated.retain(|repeated| !handed_back(repeated));
-    let excused = repeated - course.repeated.len();
-    report.duplicates += case.duplicates(&course).saturating_sub(excused);
+    let course = course(case.requests, case.attempts());
+    report.duplicates += case.duplicates(&course);
     report.second_events += case.events.len().saturating_sub(1);
     let (early, late) = punctuality(evidence, &course);
     report.early += early;
@@ -319,7 +311,7 @@ fn in_flight(evidence: &Evidence, fault: &Fault) -> usize {
     /// Between the end of an attempt and its settling, of which the journal's commit is the longest part.
     const COMMIT: Duration = Duration::from_millis(100);
     let (gateways, lives) = match fault.hits {
-        Hits::Nothing | Hits::HandsBack => return 0,
+        Hits::Nothing => return 0,
         Hits::Killed(gateways) => (gateways, false),
         Hits::CutOff(gateways) => (gateways, true),
     };

@@ -12,10 +12,6 @@ use paynotify::domain::Moment;
 pub enum Hits {
     /// Nothing that could excuse a duplicate.
     Nothing,
-    /// A gateway drains: it hands back what it has not begun, and that looks to others as if it had been cut off. So of a
-    /// notification that was sent twice, of which it has one message under way and hands back the other, another gateway
-    /// repeats the attempt.
-    HandsBack,
     /// So many gateways are dead at once.
     Killed(usize),
     /// So many gateways lose what they have under way, and live: they may go on with it for a moment.
@@ -41,12 +37,7 @@ pub const AFTERMATH: Duration = Duration::from_secs(5);
 impl Fault {
     /// Whether it can be the reason for a repetition in that span of time.
     pub fn excuses(&self, from: Moment, to: Moment) -> bool {
-        !matches!(self.hits, Hits::Nothing | Hits::HandsBack) && self.touches(from, to, AFTERMATH)
-    }
-
-    /// Whether it can be the reason for a repetition of what was sent twice in that span of time.
-    pub fn excuses_twice_sent(&self, from: Moment, to: Moment) -> bool {
-        self.hits == Hits::HandsBack && self.touches(from, to, AFTERMATH)
+        self.hits != Hits::Nothing && self.touches(from, to, AFTERMATH)
     }
 
     /// Whether the fault, or its aftermath, lies in that span of time.

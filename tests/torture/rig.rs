@@ -179,9 +179,9 @@ impl Rig {
         self.faults.over(fault);
     }
 
-    /// SIGTERM to a gateway, its orderly end, and its restart. That excuses no duplicate of what was sent once.
+    /// SIGTERM to a gateway, its orderly end, and its restart. That is no excuse for any duplicate.
     pub async fn drain_and_restart(&mut self, number: usize) {
-        let fault = self.faults.begin(format!("gateway {number} drained"), Hits::HandsBack);
+        let fault = self.faults.begin(format!("gateway {number} drained"), Hits::Nothing);
         let status = self.gateways.drain(number).await;
         assert!(status.success(), "{}: a drain ended with {status}", self.name);
         self.gateways.start(number).await;

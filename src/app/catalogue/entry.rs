@@ -45,6 +45,12 @@ impl Entry {
         forms.filter(move |form| takes(form, format))
     }
 
+    /// Whether the newest form of the file wants this plugin beside the merchant's own.
+    pub(super) fn wants_beside(&self, format: &str) -> bool {
+        let shadow = self.wanted.as_ref().and_then(|form| form.shadow.as_ref());
+        shadow.is_some_and(|shadow| shadow.plugin == format)
+    }
+
     pub(super) fn before(&self) -> Option<&Merchant> {
         self.good.as_ref().map(|good| good.merchant.as_ref())
     }
@@ -58,4 +64,10 @@ pub(super) fn takes(merchant: &config::Merchant, format: &str) -> bool {
 /// Whether the merchant is served by whichever version of the format runs, as it is now.
 pub(super) fn is_on(entry: &Entry, format: &str) -> bool {
     entry.good.as_ref().is_some_and(|good| takes(&good.config, format))
+}
+
+/// Whether the plugin runs beside the merchant's own.
+pub(super) fn is_shadow(entry: &Entry, format: &str) -> bool {
+    let shadow = entry.good.as_ref().and_then(|good| good.config.shadow.as_ref());
+    shadow.is_some_and(|shadow| shadow.plugin == format)
 }

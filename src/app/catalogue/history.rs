@@ -7,6 +7,7 @@ use super::Catalogue;
 use super::entry::{Entry, Format};
 use crate::api::RollbackError;
 use crate::app::kept::{Kept, MOST_BEFORE, Noted, Notes};
+use crate::domain::MerchantId;
 use crate::plugin::Plugin;
 
 impl Catalogue {
@@ -17,7 +18,10 @@ impl Catalogue {
         for (name, noted) in notes {
             let file = self.files.values().filter_map(|found| found.plugin.as_ref().ok());
             let in_file = file.into_iter().find(|plugin| plugin.hash() == noted.running).cloned();
-            let is_needed = self.entries.values().any(|entry| entry.forms(&name).next().is_some());
+            let is_needed = self
+                .entries
+                .values()
+                .any(|entry| entry.forms(&name).next().is_some() || entry.wants_beside(&name));
             let plugin = match in_file {
                 Some(plugin) => Some(plugin),
                 None if is_needed => self.load_kept(&name, &noted.running).await,
@@ -53,19 +57,22 @@ impl Catalogue {
             .formats
             .values()
             .flat_map(|format| format.before.iter().map(String::as_str).chain([format.plugin.hash()]));
-        let served = self.entries.values().filter_map(Entry::before).map(|before| before.plugin.hash());
+        let served = self.entries.values().filter_map(Entry::before).flat_map(|before| {
+            let shadow = before.shadow.as_ref().map(|shadow| shadow.plugin().hash());
+            shadow.into_iter().chain([before.plugin.hash()])
+        });
         running.chain(served).map(str::to_owned).collect()
     }
 
     /// Puts a version in the place of the one that runs, though no file asks for it; files of the format as they are now are
     /// left aside.
-    async fn go_back(&mut self, name: &str, plugin: Plugin) -> Result<(), String> {
+    async fn go_back(&mut self, name: &str, plugin: Plugin) -> Result<Vec<MerchantId>, String> {
         let served = self.vote(name, &plugin).await?;
         let hash = plugin.hash().to_owned();
         let others = self.files.values().filter_map(|found| found.plugin.as_ref().ok());
         let others = others.filter(|other| other.description().name == name && other.hash() != hash);
         let mut set_aside: Vec<_> = others.map(|other| other.hash().to_owned()).collect();
-        let Some(old) = self.formats.get(name) else { return Ok(()) };
+        let Some(old) = self.formats.get(name) else { return Ok(Vec::new()) };
         let (mut before, was) = (old.before.clone(), old.plugin.hash().to_owned());
         match before.iter().rposition(|earlier| *earlier == hash) {
             Some(at) => before.truncate(at),
@@ -78,8 +85,7 @@ impl Catalogue {
         if let Some(format) = self.formats.get_mut(name) {
             (format.before, format.set_aside) = (before, set_aside);
         }
-        self.settle().await;
-        Ok(())
+        Ok(self.settle().await)
     }
 
     /// Goes back to the version before the one that runs, or to one whose hash begins so.
@@ -90,7 +96,7 @@ impl Catalogue {
         &mut self,
         name: &str,
         to: Option<String>,
-    ) -> Result<(), RollbackError> {
+    ) -> Result<Vec<MerchantId>, RollbackError> {
         let unknown = |text: String| RollbackError::Unknown(text);
         let Some(format) = self.formats.get(name) else {
             return Err(unknown(format!("no plugin `{name}` runs here")));

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candidates::{Sorted, sort_out};
-use entry::{Entry, Format, Good, is_on, takes};
+use entry::{Entry, Format, Good, is_on, is_shadow, takes};
 use history::remember;
 use refusals::Refusals;
 
@@ -29,7 +29,8 @@ use super::ready::{Terms, ready};
 use crate::clock;
 use crate::config::{self, Config, Problem};
 use crate::delivery::{MerchantMap, Merchants};
-use crate::plugin::{Host, Plugin};
+use crate::domain::MerchantId;
+use crate::plugin::{Host, Plugin, Versions};
 
 /// See the module's own words.
 pub(super) struct Catalogue {
@@ -62,7 +63,7 @@ impl Catalogue {
         Ok(Self {
             terms,
             host,
-            kept: Kept::new(&config.data),
+            kept: Kept::new(Versions::new(config.versions_folder(), config.versions_kept), &config.data),
             plugins_folder: config.plugins.clone(),
             files: BTreeMap::new(),
             formats: BTreeMap::new(),
@@ -120,7 +121,8 @@ impl Catalogue {
     }
 
     /// Has everything take effect that can. Whatever cannot is said in the refusals, and leaves what was good.
-    pub(super) async fn settle(&mut self) {
+    /// Gives the merchants that are served differently from now on.
+    pub(super) async fn settle(&mut self) -> Vec<MerchantId> {
         self.fetch_pinned().await;
         let trouble = loop {
             let Sorted { candidates, refused: mut trouble } = sort_out(&self.files, &self.formats);
@@ -139,6 +141,7 @@ impl Catalogue {
                     Err(reason) => trouble.push((path, reason)),
                 }
             }
+            self.renew_shadows();
             progress |= self.settle_merchants().await;
             // Each turn with progress uses up a candidate or a merchant's new file, so that there is a last one.
             if !progress {
@@ -147,7 +150,7 @@ impl Catalogue {
         };
         let gone = self.forget_unused();
         self.note_refusals(trouble, gone);
-        self.publish();
+        self.publish()
     }
 
     /// Loads the versions that merchants have pinned, where they are kept and nowhere else.
@@ -189,7 +192,7 @@ impl Catalogue {
         for (path, entry) in &self.entries {
             let mut problem = None;
             for form in entry.forms(name) {
-                match ready(&self.terms, form, candidate, entry.before()).await {
+                match ready(&self.terms, form, (candidate, self.shadow_of(form)), entry.before()).await {
                     Ok(merchant) => {
                         served.push((
                             path.clone(),
@@ -204,7 +207,8 @@ impl Catalogue {
             let Some(problem) = problem else { continue };
             let mut is_served = entry.good.as_ref().is_some_and(|good| takes(&good.config, name));
             for form in entry.forms(name) {
-                is_served = is_served || ready(&self.terms, form, &running.plugin, None).await.is_ok();
+                is_served = is_served
+                    || ready(&self.terms, form, (&running.plugin, self.shadow_of(form)), None).await.is_ok();
             }
             if is_served {
                 return Err(format!("it does not fit a merchant that is served now: {problem}"));
@@ -249,7 +253,9 @@ impl Catalogue {
         for (path, entry) in &self.entries {
             let Some(wanted) = &entry.wanted else { continue };
             let fits = match self.plugin_of(wanted) {
-                Ok(plugin) => ready(&self.terms, wanted, plugin, entry.before()).await,
+                Ok(plugin) => {
+                    ready(&self.terms, wanted, (plugin, self.shadow_of(wanted)), entry.before()).await
+                }
                 Err(problem) => Err(problem),
             };
             match fits {
@@ -272,6 +278,24 @@ impl Catalogue {
         }
         self.serve(served);
         progress
+    }
+
+    /// The plugin that a merchant wants beside its own, if it is there.
+    fn shadow_of(&self, merchant: &config::Merchant) -> Option<&Plugin> {
+        self.formats.get(&merchant.shadow.as_ref()?.plugin).map(|format| &format.plugin)
+    }
+
+    /// Has merchants made ready anew whose shadow has another version now.
+    fn renew_shadows(&mut self) {
+        let formats = &self.formats;
+        for entry in self.entries.values_mut().filter(|entry| entry.wanted.is_none()) {
+            let Some(Good { config, merchant }) = &entry.good else { continue };
+            let Some(shadow) = &merchant.shadow else { continue };
+            let runs = config.shadow.as_ref().and_then(|shadow| formats.get(&shadow.plugin));
+            if runs.is_some_and(|format| format.plugin.hash() != shadow.plugin().hash()) {
+                entry.wanted = Some(Arc::clone(config));
+            }
+        }
     }
 
     fn plugin_of(&self, merchant: &config::Merchant) -> Result<&Plugin, Problem> {
@@ -304,7 +328,9 @@ impl Catalogue {
                 gone.push(name.clone());
             }
         }
-        let used_by = |name: &str| self.entries.values().filter(|entry| is_on(entry, name)).count();
+        let used_by = |name: &str| {
+            self.entries.values().filter(|entry| is_on(entry, name) || is_shadow(entry, name)).count()
+        };
         let mut kept = Vec::new();
         for name in gone {
             let users = used_by(&name);
@@ -349,12 +375,15 @@ impl Catalogue {
         self.refusals.end(self.live);
     }
 
-    /// Hands the merchants to whoever delivers, all at once.
-    fn publish(&self) {
+    /// Hands the merchants to whoever delivers, all at once. Gives those that are not what they were.
+    fn publish(&self) -> Vec<MerchantId> {
         let goods = self.entries.values().filter_map(|entry| entry.good.as_ref());
         let merchants: MerchantMap =
             goods.map(|good| (good.config.id.clone(), Arc::clone(&good.merchant))).collect();
-        drop(self.merchants.replace(merchants));
+        let new = merchants.clone();
+        let old = self.merchants.replace(merchants);
+        let is_old = |id: &MerchantId, merchant| old.get(id).is_some_and(|old| Arc::ptr_eq(old, merchant));
+        new.into_iter().filter(|(id, merchant)| !is_old(id, merchant)).map(|(id, _)| id).collect()
     }
 
     /// The reasons why plugins' files are refused.

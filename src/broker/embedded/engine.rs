@@ -36,6 +36,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub(super) enum Command {
     /// Put a new message in.
     Publish(Message, Answer),
+    /// The same, also if one of its notification waits that is not due yet: that one is replaced.
+    Hasten(Message, Answer),
     /// Put an event in.
     Tell(Event, Answer),
     /// Settle the message of that number, which is out.
@@ -203,7 +205,14 @@ impl Engine {
             (Group::default(), vec![], vec![], vec![], vec![]);
         for command in commands {
             match command {
-                Command::Publish(_, answer) if self.full => drop(answer.send(Err(self.too_much()))),
+                Command::Publish(_, answer) | Command::Hasten(_, answer) if self.full => {
+                    drop(answer.send(Err(self.too_much())));
+                }
+                Command::Hasten(message, answer) => {
+                    publishing.push((message.due, answer));
+                    group.hastened.push(message.clone());
+                    group.new.push(message);
+                }
                 Command::Publish(message, answer) => {
                     publishing.push((message.due, answer));
                     group.new.push(message);

@@ -4,7 +4,8 @@
 //! is on the disk, together with all others that asked meanwhile. Due times are the machine's clock's; when that is
 //! set, waits follow it within a minute.
 //!
-//! There is never more than one message of a notification: publishing one that waits already does nothing.
+//! There is never more than one message of a notification: publishing one that waits already does nothing, and
+//! hastening it replaces what waits.
 //!
 //! Only one process may have the file open: a lock on the file beside it, `<file>.lock`, which stays there, sees to that.
 //!
@@ -129,6 +130,13 @@ impl Broker for EmbeddedBroker {
     async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Publish(Message::new(envelope), answer);
+        self.commands.send(command).await.map_err(|_| away())?;
+        answered.await.map_err(|_| away())?
+    }
+
+    async fn hasten(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Hasten(Message::new(envelope), answer);
         self.commands.send(command).await.map_err(|_| away())?;
         answered.await.map_err(|_| away())?
     }

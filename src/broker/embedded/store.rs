@@ -16,7 +16,7 @@ pub(super) const SCHEMA: Schema = Schema {
 };
 
 /// A message as it is written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) notification: NotificationId,
     pub(super) due: Moment,
@@ -71,6 +71,8 @@ pub(super) struct Stored {
 pub(super) struct Group {
     /// New messages. One of a notification that waits already is left out.
     pub(super) new: Vec<Message>,
+    /// New ones that take the place of what waits of their notification and is not due yet. They are among `new`, too.
+    pub(super) hastened: Vec<Message>,
     /// Those that take the place of the one of that number.
     pub(super) parked: Vec<(i64, Message)>,
     /// Those that leave for the poison table, and why.
@@ -114,6 +116,14 @@ async fn write_rows(
     if !group.gone.is_empty() {
         let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");
         forget.bind(list(group.gone.iter())).execute(&mut *connection).await?;
+    }
+    for message in &group.hastened {
+        // What is out was due.
+        let hasten =
+            query("UPDATE message SET due = ?1, headers = ?2 WHERE notification_id = ?3 AND due > ?4");
+        let hasten = hasten.bind(message.due.unix_milliseconds()).bind(&message.headers);
+        let hasten = hasten.bind(message.notification.as_str()).bind(now.unix_milliseconds());
+        hasten.execute(&mut *connection).await?;
     }
     let new = unheard_of(connection, &group.new).await?.into_iter().map(|message| (None, message));
     let parked = group.parked.iter().map(|(number, message)| (Some(*number), message));

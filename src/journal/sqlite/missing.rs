@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, query};
 
 use super::lookup;
@@ -46,16 +47,7 @@ pub(super) async fn take(
         Sought::UnderWay => take.bind(heard_before.to_string()),
         Sought::Untold => take,
     };
-    let rows = take.fetch_all(connection).await?;
-    let missing = rows.iter().map(|row| {
-        Ok(Missing {
-            id: row.try_get("id")?,
-            raw: row.try_get("raw")?,
-            first_seen: Moment::from_unix_milliseconds(row.try_get("first_seen")?),
-            state: row.try_get("state")?,
-        })
-    });
-    missing.collect()
+    take.fetch_all(connection).await?.iter().map(Missing::of).collect()
 }
 
 /// Moments in a state are texts of one length, which sort as the moments do. Whatever is due has not been touched since
@@ -78,6 +70,16 @@ fn before(now: Moment, span: Duration) -> Moment {
 }
 
 impl Missing {
+    /// From the columns `id`, `raw`, `first_seen` and `state`.
+    pub(super) fn of(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            raw: row.try_get("raw")?,
+            first_seen: Moment::from_unix_milliseconds(row.try_get("first_seen")?),
+            state: row.try_get("state")?,
+        })
+    }
+
     fn read(self) -> Option<(Notification, State, Moment)> {
         let notification = Notification::parse(Bytes::from(self.raw)).ok();
         let state = serde_json::from_str(&self.state).ok();

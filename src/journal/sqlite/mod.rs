@@ -4,14 +4,19 @@
 //! What is asked of the writer while it writes is written together, with one commit, next: so the cost of making
 //! something durable is shared by all that wait for it.
 //!
-//! Several processes may share a file: each waits for the others' commits, up to a bound.
+//! Several processes may share a file: each waits for the others' commits, up to a bound, and knows which of them live (`living`).
 //!
-//! Absent on purpose: deleting. Who runs the gateway decides how long a record is kept.
+//! Absent on purpose: deleting anything but old transcripts. Who runs the gateway decides how long a record is kept.
 
+mod living;
 mod lookup;
 mod missing;
 mod reader;
+mod release;
+mod transcripts;
 mod writer;
+
+pub use transcripts::look_up;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,9 +27,10 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::living::Living;
 use self::missing::{Missing, Sought};
-use self::writer::{Command, Row};
-use super::{Acceptance, Entry, Journal, JournalError, Recording, Search, State, Story};
+use self::writer::{Command, Notes, Row};
+use super::{Acceptance, Entry, Journal, JournalError, Recording, Release, Released, Search, State, Story};
 use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 use crate::sqlite::{self, Place, Problem, Schema};
 
@@ -32,7 +38,7 @@ use crate::sqlite::{self, Place, Problem, Schema};
 const SCHEMA: Schema = Schema {
     name: "paynotify journal",
     application_id: 0x706e_6a31,
-    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql")],
+    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")],
 };
 
 /// Connections that read.
@@ -51,14 +57,22 @@ pub struct Settings {
     pub largest: u64,
     /// How long a write waits for another process that holds the file.
     pub patience: Duration,
+    /// How long transcripts are kept.
+    pub transcripts_kept: Duration,
 }
 
 impl Settings {
-    /// A journal in that file, with the default bounds: 256 entries to a commit, 1,024 waiting, 1 TiB, 5 s.
+    /// A journal in that file, with the default bounds: 256 entries to a commit, 1,024 waiting, 1 TiB, 5 s, 30 days.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        let patience = Duration::from_secs(5);
-        Self { file: file.into(), batch: 256, queue: 1_024, largest: 1 << 40, patience }
+        Self {
+            file: file.into(),
+            batch: 256,
+            queue: 1_024,
+            largest: 1 << 40,
+            patience: Duration::from_secs(5),
+            transcripts_kept: Duration::from_secs(30 * 24 * 60 * 60),
+        }
     }
 }
 
@@ -68,6 +82,7 @@ pub struct SqliteJournal {
     commands: mpsc::Sender<Command>,
     readers: SqlitePool,
     place: String,
+    gateway: u64,
     /// The last write's result.
     health: watch::Receiver<Result<(), String>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -82,6 +97,8 @@ impl SqliteJournal {
         let name = settings.file.display().to_string();
         let place = Place { file: settings.file, largest: settings.largest, patience: settings.patience };
         let connection = sqlite::open(&place, &SCHEMA).await.map_err(|problem| error(&name, &problem))?;
+        let living = Living::join(&place.file).map_err(|problem| error(&name, &Problem::from(problem)))?;
+        let gateway = living.gateway();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(settings.patience)
@@ -90,13 +107,15 @@ impl SqliteJournal {
         let (report, health) = watch::channel(Ok(()));
         let writer = writer::Writer {
             connection,
+            living,
             waiting,
             batch: settings.batch.max(1),
+            transcripts_kept: settings.transcripts_kept,
             place: name.clone(),
             health: report,
         };
         let writer = Mutex::new(Some(tokio::spawn(writer.run())));
-        Ok(Self { commands, readers, place: name, health, writer })
+        Ok(Self { commands, readers, place: name, gateway, health, writer })
     }
 
     async fn ask<A>(
@@ -120,6 +139,10 @@ impl Journal for SqliteJournal {
         self.ask(|answer| Command::Accepted(id.clone(), answer)).await
     }
 
+    fn gateway(&self) -> u64 {
+        self.gateway
+    }
+
     async fn take_up(&self, notification: &Notification, message: Taken) -> Result<TakeUp, JournalError> {
         // It has reached the broker: that is where it comes from.
         let row = Row::new(notification, message.progress.first_seen, State::Accepted);
@@ -129,6 +152,22 @@ impl Journal for SqliteJournal {
     async fn missing(&self, search: Search) -> Result<Vec<Envelope>, JournalError> {
         let found = self.ask(|answer| Command::Seek(search, Sought::UnderWay, answer)).await?;
         Ok(found.into_iter().filter_map(|found| found.envelope(search.now)).collect())
+    }
+
+    async fn release(&self, release: Release) -> Result<Released, JournalError> {
+        let (ids, next) = match release::find(&self.readers, &release).await {
+            Ok(found) => found,
+            Err(_) if self.readers.is_closed() => return Err(JournalError::Closed),
+            Err(problem) => return Err(error(&self.place, &problem)),
+        };
+        if ids.is_empty() {
+            return Ok(Released { envelopes: Vec::new(), next });
+        }
+        let now = release.now;
+        let wanted = release::Wanted { ids, now, due_after: release.due_after };
+        let found = self.ask(|answer| Command::Release(wanted, answer)).await?;
+        let envelopes = found.into_iter().filter_map(|found| found.envelope(now)).collect();
+        Ok(Released { envelopes, next })
     }
 
     async fn told(&self, id: &NotificationId) {
@@ -142,6 +181,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn record(&self, entry: Entry) -> Result<Recording, JournalError> {
+        let notes = Notes { attempt: entry.attempt, transcript: entry.transcript };
         let row = Row {
             id: entry.notification_id,
             merchant: entry.merchant_id,
@@ -152,7 +192,7 @@ impl Journal for SqliteJournal {
             raw: entry.raw,
             state: entry.state,
         };
-        self.ask(|answer| Command::Record(Box::new(row), entry.attempt.map(Box::new), answer)).await
+        self.ask(|answer| Command::Record(Box::new(row), Box::new(notes), answer)).await
     }
 
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError> {

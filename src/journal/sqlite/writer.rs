@@ -10,13 +10,14 @@ use sqlx::{Connection, Row as _, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::living::Living;
 use super::missing::{Missing, Sought};
-use super::{error, json, lookup, missing};
+use super::{error, json, lookup, missing, release, transcripts};
 use crate::domain::{
     Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
     take_up,
 };
-use crate::journal::{Acceptance, Attempt, JournalError, Recording, Search, State};
+use crate::journal::{Acceptance, Attempt, JournalError, Recording, Search, State, Transcript};
 use crate::sqlite::{self, Durability, Problem};
 
 /// How long after a write that failed it is tried whether writing works again, if nobody writes before.
@@ -51,6 +52,13 @@ impl Row {
     }
 }
 
+/// What is written beside a notification.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) attempt: Option<Attempt>,
+    pub(super) transcript: Option<Transcript>,
+}
+
 type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 
 /// What the writer is asked.
@@ -60,10 +68,11 @@ pub(super) enum Command {
     Accepted(NotificationId, Answer<()>),
     /// A message of this notification is taken up.
     TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
-    Record(Box<Row>, Option<Box<Attempt>>, Answer<Recording>),
+    Record(Box<Row>, Box<Notes>, Answer<Recording>),
     /// The payment centre has been told of this one's end.
     Told(NotificationId),
     Seek(Search, Sought, Answer<Vec<Missing>>),
+    Release(release::Wanted, Answer<Vec<Missing>>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -71,8 +80,10 @@ pub(super) enum Command {
 /// The task's own.
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
+    pub(super) living: Living,
     pub(super) waiting: mpsc::Receiver<Command>,
     pub(super) batch: usize,
+    pub(super) transcripts_kept: Duration,
     pub(super) place: String,
     pub(super) health: watch::Sender<Result<(), String>>,
 }
@@ -88,7 +99,9 @@ impl Writer {
                 Ok(0) => break,
                 Ok(_) => {
                     let group = self.sort(taken.drain(..));
-                    let written = group.write(&mut self.connection).await.map_err(Problem::from);
+                    let (living, kept) = (&self.living, self.transcripts_kept);
+                    let written = group.write(&mut self.connection, living, kept).await;
+                    let written = written.map_err(Problem::from);
                     self.note(&written);
                     group.answer(written, &self.place);
                 }
@@ -110,12 +123,17 @@ impl Writer {
                 Command::Accept(row, answer) => group.accepts.push((*row, answer)),
                 Command::Accepted(id, answer) => group.accepted.push((id, answer)),
                 Command::TakeUp(row, message, answer) => group.messages.push((*row, *message, answer)),
-                Command::Record(row, attempt, answer) => {
-                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), *attempt)));
+                Command::Record(row, notes, answer) => {
+                    let Notes { attempt, transcript } = *notes;
+                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), attempt)));
+                    group
+                        .transcripts
+                        .extend(transcript.map(|transcript| (row.id.clone(), row.at, transcript)));
                     group.records.push((*row, answer));
                 }
                 Command::Told(id) => group.told.push(id),
                 Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
+                Command::Release(wanted, answer) => group.releases.push((wanted, answer)),
                 // What is in the queue already is still written.
                 Command::Close => self.waiting.close(),
             }
@@ -138,8 +156,10 @@ struct Group {
     messages: Vec<(Row, Taken, Answer<TakeUp>)>,
     records: Vec<(Row, Answer<Recording>)>,
     attempts: Vec<(NotificationId, Attempt)>,
+    transcripts: Vec<(NotificationId, Moment, Transcript)>,
     told: Vec<NotificationId>,
     searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
+    releases: Vec<(release::Wanted, Answer<Vec<Missing>>)>,
 }
 
 /// The answers to a group that was written, in the order in which it was asked.
@@ -149,18 +169,33 @@ struct Written {
     /// Where an entry came too late: what was there.
     recordings: Vec<Option<Standing>>,
     missing: Vec<Vec<Missing>>,
+    released: Vec<Vec<Missing>>,
 }
 
 impl Group {
-    async fn write(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
+    async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+        transcripts_kept: Duration,
+    ) -> Result<Written, sqlx::Error> {
         let durability = if self.is_weighty() { Durability::Disk } else { Durability::Process };
         sqlite::set_durability(connection, durability).await?;
         sqlite::begin(connection).await?;
-        let written = self.write_rows(connection).await;
+        let written = async {
+            let written = self.write_rows(connection, living).await?;
+            transcripts::write(connection, &self.transcripts, transcripts_kept).await?;
+            Ok(written)
+        };
+        let written = written.await;
         sqlite::end(connection, written).await
     }
 
-    async fn write_rows(&self, connection: &mut SqliteConnection) -> Result<Written, sqlx::Error> {
+    async fn write_rows(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+    ) -> Result<Written, sqlx::Error> {
         let mut acceptances = Vec::with_capacity(self.accepts.len());
         for (row, _) in &self.accepts {
             acceptances.push(accept(connection, row).await?);
@@ -170,13 +205,17 @@ impl Group {
             query(ACCEPTED).bind(json(&State::Accepted)).bind(json(&ids)).execute(&mut *connection).await?;
         }
         let recordings = self.write_records(connection).await?;
-        let take_ups = self.write_beginnings(connection).await?;
+        let take_ups = self.write_beginnings(connection, living).await?;
         let mut missing = Vec::with_capacity(self.searches.len());
         if !self.told.is_empty() {
             query(TOLD).bind(json(&self.told)).execute(&mut *connection).await?;
         }
         for (search, sought, _) in &self.searches {
             missing.push(missing::take(connection, search, *sought).await?);
+        }
+        let mut released = Vec::with_capacity(self.releases.len());
+        for (wanted, _) in &self.releases {
+            released.push(release::write(connection, wanted).await?);
         }
         sqlite::insert(connection, INSERT_ATTEMPT, "", &self.attempts, |values, (id, attempt)| {
             values
@@ -193,7 +232,7 @@ impl Group {
                 .push_bind(&attempt.detail);
         })
         .await?;
-        Ok(Written { acceptances, take_ups, recordings, missing })
+        Ok(Written { acceptances, take_ups, recordings, missing, released })
     }
 
     /// A state never goes back: an entry that comes too late leaves the state as it is.
@@ -225,7 +264,11 @@ impl Group {
 
     /// Has each message's step decided, and notes the beginnings of the attempts that follow. A notification that is
     /// not there is written down.
-    async fn write_beginnings(&self, connection: &mut SqliteConnection) -> Result<Vec<TakeUp>, sqlx::Error> {
+    async fn write_beginnings(
+        &self,
+        connection: &mut SqliteConnection,
+        living: &Living,
+    ) -> Result<Vec<TakeUp>, sqlx::Error> {
         if self.messages.is_empty() {
             return Ok(Vec::new());
         }
@@ -237,7 +280,7 @@ impl Group {
             let there = found.get(&row.id);
             let known = there.map_or(Known::Nothing, |found| found.known(row.digest.as_ref()));
             let begun = noted.get(&row.id).copied().or_else(|| there?.begun);
-            let step = take_up(message, known, begun);
+            let step = take_up(message, known, begun, |gateway| living.lives(gateway));
             if let TakeUp::Attempt(beginning) = &step {
                 noted.insert(&row.id, *beginning);
                 rows.push((row, *beginning));
@@ -259,16 +302,20 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, told: _, searches: _ } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, .. } = self;
+        // A transcript comes with its record.
         !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
     }
 
     /// Who does not wait any more for its answer does not get it.
     fn answer(self, written: Result<Written, Problem>, place: &str) {
         match written {
-            Ok(Written { acceptances, take_ups, recordings, missing }) => {
+            Ok(Written { acceptances, take_ups, recordings, missing, released }) => {
                 for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
                     let _ = answer.send(Ok(missing));
+                }
+                for ((_, answer), released) in self.releases.into_iter().zip(released) {
+                    let _ = answer.send(Ok(released));
                 }
                 for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
                     let _ = answer.send(Ok(acceptance));
@@ -287,6 +334,7 @@ impl Group {
                 self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
                 self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }

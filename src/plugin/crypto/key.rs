@@ -13,7 +13,7 @@ use std::fmt;
 use aws_lc_rs::aead;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RsaKeyPair};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::der::{self, Kind};
 use super::problem::KeyProblem;
@@ -22,7 +22,7 @@ use super::text::Encoding;
 use super::{Algorithm, pem};
 
 /// What a key is bound to, as a merchant's file names it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyAlgorithm {
     /// HMAC with SHA-256.

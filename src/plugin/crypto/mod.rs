@@ -25,7 +25,7 @@ pub use text::Encoding;
 use key::Material;
 
 use super::bindings::paynotify::merchant::crypto::{self, CryptoError, KeyInfo, Part};
-use super::fault::Limit;
+use super::host_calls::{Answer, AnsweredBy, Asked};
 use super::sandbox::Guest;
 
 /// How to sign, as the contract names it (`crypto.algorithm`).
@@ -120,11 +120,27 @@ fn cost_of_bytes(length: usize) -> u32 {
 }
 
 impl Guest {
-    /// The key, once the call is paid for.
-    fn key(&mut self, name: &str, length: usize) -> Result<Result<&Key, CryptoError>, Limit> {
-        let cost = self.keys().named(name).map_or(1, Key::cost);
-        self.count_host_calls(cost.saturating_add(cost_of_bytes(length)))?;
-        Ok(self.keys().named(name))
+    /// What it costs to use the key on a message of so many bytes.
+    fn cost(&self, key: &str, length: usize) -> u32 {
+        self.keys().named(key).map_or(1, Key::cost).saturating_add(cost_of_bytes(length))
+    }
+
+    /// The answer, once the call is paid for: from the record if it has one, else by the key. It is noted in any case.
+    fn answer<A: Answer>(
+        &mut self,
+        asked: Asked,
+        cost: u32,
+        by_key: impl FnOnce(&Key) -> Result<A, CryptoError>,
+    ) -> wasmtime::Result<Result<A, CryptoError>> {
+        let has_key = self.keys().named(asked.key()).is_ok();
+        let found = self.desk().look_up(&asked, has_key);
+        let paid = self.count_host_calls(cost);
+        let (answered, answered_by) = match found {
+            Some((answer, by)) => (paid.and_then(|()| answer.again(self.host_calls_bound())), by),
+            None => (paid.map(|()| self.keys().named(asked.key()).and_then(by_key)), AnsweredBy::Key),
+        };
+        self.desk().note(asked, &answered, answered_by);
+        Ok(answered?)
     }
 }
 
@@ -135,8 +151,8 @@ impl crypto::Host for Guest {
         algorithm: crypto::Algorithm,
         message: Vec<Part>,
     ) -> wasmtime::Result<Result<Vec<u8>, CryptoError>> {
-        let length = message.iter().map(signing::length).sum();
-        Ok(self.key(&key, length)?.and_then(|key| key.sign(algorithm, &message)))
+        let cost = self.cost(&key, message.iter().map(signing::length).sum());
+        self.answer(Asked::sign(&key, algorithm, &message), cost, |key| key.sign(algorithm, &message))
     }
 
     fn seal(
@@ -146,12 +162,12 @@ impl crypto::Host for Guest {
         additional_data: Vec<u8>,
         plaintext: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, CryptoError>> {
-        let length = additional_data.len() + plaintext.len();
-        Ok(self.key(&key, length)?.and_then(|key| key.seal(&nonce, &additional_data, plaintext)))
+        let cost = self.cost(&key, additional_data.len() + plaintext.len());
+        let asked = Asked::seal(&key, &nonce, &additional_data, &plaintext);
+        self.answer(asked, cost, |key| key.seal(&nonce, &additional_data, plaintext))
     }
 
     fn describe(&mut self, key: String) -> wasmtime::Result<Result<KeyInfo, CryptoError>> {
-        self.count_host_calls(1)?;
-        Ok(self.keys().named(&key).map(Key::info))
+        self.answer(Asked::describe(&key), 1, |key| Ok(key.info()))
     }
 }

@@ -71,8 +71,8 @@ pub(super) fn digest_of_inputs(root: &Path) -> Result<String> {
     Ok(hexadecimal(&digest.finalize()))
 }
 
-/// The file itself, or all files below the folder, in a fixed order. What begins with a dot is an editor's, and
-/// `target` is cargo's.
+/// The file itself, or all files below the folder, in a fixed order. What begins with a dot is an editor's, `target` is
+/// cargo's, and recorded `cases` are no part of the component that they are held against.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -81,7 +81,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        !name.starts_with('.') && name != "target"
+        !name.starts_with('.') && name != "target" && name != "cases"
     });
     paths.sort();
     let nested = paths.iter().map(|path| files(path)).collect::<Result<Vec<_>>>()?;

@@ -1,8 +1,13 @@
 //! Guests that mean harm: each is ended and named, takes no more than its bounds, and harms no other.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
+mod beside;
+mod breaker;
+mod guests;
+#[path = "../support/mod.rs"]
 mod support;
+mod table;
 
 use std::time::{Duration, Instant};
 

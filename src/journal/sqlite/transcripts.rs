@@ -1,0 +1,84 @@
+//! Attempts' transcripts: written with their attempt, kept for a while, read by whoever makes an attempt again.
+//!
+//! They are the journal's bulk, so that they alone do not stay for ever: whenever some are written, some that are too old
+//! go, so that a commit's work stays bounded and the file stops growing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sqlx::{Connection, Row as _, SqliteConnection, query, query_scalar};
+
+use super::{SCHEMA, error};
+use crate::domain::{Moment, NotificationId};
+use crate::journal::{JournalError, Kept, Lookup, Transcript};
+use crate::sqlite::{self, Place, Problem};
+
+const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content) ";
+
+/// For each one that is written so many that are too old may go: it catches up when the time for which they are kept is
+/// made shorter.
+const GO_FOR_EACH: usize = 4;
+
+const REMOVE: &str = "DELETE FROM transcript WHERE recorded_at < ?1
+    AND id IN (SELECT id FROM transcript ORDER BY id LIMIT ?2)";
+
+/// Writes them, and removes what is older than `kept`.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    transcripts: &[(NotificationId, Moment, Transcript)],
+    kept: Duration,
+) -> Result<(), sqlx::Error> {
+    let Some(now) = transcripts.iter().map(|(_, at, _)| *at).max() else { return Ok(()) };
+    sqlite::insert(connection, INSERT, "", transcripts, |values, (id, at, transcript)| {
+        values
+            .push_bind(id.as_str())
+            .push_bind(transcript.number)
+            .push_bind(at.unix_milliseconds())
+            .push_bind(&transcript.content);
+    })
+    .await?;
+    let before = now.unix_milliseconds().saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    let most = i64::try_from(transcripts.len() * GO_FOR_EACH).unwrap_or(i64::MAX);
+    query(REMOVE).bind(before).bind(most).execute(connection).await.map(drop)
+}
+
+/// Looks an attempt up in a journal's file, which a gateway may be using meanwhile: nothing is written. Of several
+/// records of one number the last counts; without a number, the last attempt's.
+///
+/// # Errors
+/// The file is not there, is no journal of this version, or cannot be read.
+pub async fn look_up(file: &Path, id: &NotificationId, number: Option<u32>) -> Result<Lookup, JournalError> {
+    let patience = Duration::from_secs(5);
+    let place = Place { file: file.to_owned(), largest: u64::MAX, patience };
+    let looked_up = async {
+        let mut connection = sqlite::open_to_read(&place, &SCHEMA).await?;
+        let found = find(&mut connection, id, number).await;
+        connection.close().await?;
+        Ok(found?)
+    };
+    looked_up.await.map_err(|problem: Problem| error(&file.display().to_string(), &problem))
+}
+
+async fn find(
+    connection: &mut SqliteConnection,
+    id: &NotificationId,
+    number: Option<u32>,
+) -> Result<Lookup, sqlx::Error> {
+    let raw = query_scalar::<_, Vec<u8>>("SELECT raw FROM notification WHERE id = ?1").bind(id.as_str());
+    let Some(raw) = raw.fetch_optional(&mut *connection).await? else { return Ok(Lookup::Unknown) };
+    let select = query(
+        "SELECT number, recorded_at, content FROM transcript
+        WHERE notification_id = ?1 AND (?2 IS NULL OR number = ?2) ORDER BY id DESC LIMIT 1",
+    );
+    if let Some(row) = select.bind(id.as_str()).bind(number).fetch_optional(&mut *connection).await? {
+        return Ok(Lookup::Found(Kept {
+            raw: Bytes::from(raw),
+            recorded_at: Moment::from_unix_milliseconds(row.try_get("recorded_at")?),
+            transcript: Transcript { number: row.try_get("number")?, content: row.try_get("content")? },
+        }));
+    }
+    let numbers =
+        query_scalar("SELECT DISTINCT number FROM transcript WHERE notification_id = ?1 ORDER BY number");
+    Ok(Lookup::NotKept { numbers: numbers.bind(id.as_str()).fetch_all(connection).await? })
+}

@@ -1,0 +1,155 @@
+//! Places for calls, and how they are shared: so that plugins that take long leave room for those that do not.
+//!
+//! Two things can be used up: the places for calls under way, and the guests' threads. Plugins that loop would soon have
+//! all of both, because each of their calls lasts until its bound.
+//!
+//! - **Places.** A plugin may have only a part of what is free just now ([`PART_OF_FREE`]), and always one. So however
+//!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not as many
+//!   plugins at work as places.
+//! - **Threads.** A call that has run for longer than a well-behaved one needs ([`SHORT_STEPS`]) is a long one. Long
+//!   calls take turns, a step each, on as many threads as there are processors but one: the others are for short calls.
+//!   There are twice as many threads as processors, because some instructions of a guest (filling 100 MiB) cannot be
+//!   interrupted, and only the system can divide a processor between such a one and others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+/// A plugin may have at most one in so many of the places that are free, and one in any case.
+const PART_OF_FREE: usize = 8;
+
+/// After so many steps of running time ([`TICK`](super::engine::TICK)) a call is a long one. The slowest guests of the
+/// languages that were measured take a tenth of it.
+pub(super) const SHORT_STEPS: u128 = 5;
+
+/// All places of a host.
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    all: u32,
+    changed: Arc<Notify>,
+    turns: Arc<Semaphore>,
+}
+
+/// The places of one plugin.
+pub(super) struct OwnPlaces {
+    free: Arc<Semaphore>,
+    taken: Arc<AtomicUsize>,
+}
+
+/// A place that is taken for as long as this lives.
+pub(super) struct Place {
+    _own: OwnedSemaphorePermit,
+    taken: Arc<AtomicUsize>,
+    common: Option<OwnedSemaphorePermit>,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+        drop(self.common.take());
+        self.changed.notify_waiters();
+    }
+}
+
+impl OwnPlaces {
+    /// For a plugin that may never have more than so many.
+    pub(super) fn new(most: u32) -> Self {
+        Self { free: Arc::new(Semaphore::new(most as usize)), taken: Arc::default() }
+    }
+}
+
+impl Places {
+    /// So many, on a machine with so many processors.
+    pub(super) fn new(all: u32, processors: usize) -> Self {
+        let turns = processors.saturating_sub(1).max(1);
+        Self {
+            free: Arc::new(Semaphore::new(all as usize)),
+            all,
+            changed: Arc::default(),
+            turns: Arc::new(Semaphore::new(turns)),
+        }
+    }
+
+    /// Waits for a place, however long that takes. Nothing once the places are closed.
+    pub(super) async fn take(&self, own: &OwnPlaces) -> Option<Place> {
+        // The plugin's own first: waiting for it takes nobody else's.
+        let own_permit = Arc::clone(&own.free).acquire_owned().await.ok()?;
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let share = (self.free.available_permits() / PART_OF_FREE).max(1);
+            if own.taken.load(Ordering::Relaxed) < share {
+                match Arc::clone(&self.free).try_acquire_owned() {
+                    Ok(common) => {
+                        own.taken.fetch_add(1, Ordering::Relaxed);
+                        let (taken, changed) = (Arc::clone(&own.taken), Arc::clone(&self.changed));
+                        return Some(Place { _own: own_permit, taken, common: Some(common), changed });
+                    }
+                    Err(TryAcquireError::Closed) => return None,
+                    Err(TryAcquireError::NoPermits) => {}
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// The turns of long calls.
+    pub(super) fn turns(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.turns)
+    }
+
+    /// Waits until every place is free, and gives none any more.
+    pub(super) async fn close(&self) {
+        let all = self.free.acquire_many(self.all).await;
+        self.free.close();
+        drop(all);
+        self.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn take(places: &Places, own: &OwnPlaces) -> Option<Place> {
+        tokio::task::unconstrained(places.take(own)).now_or_never().flatten()
+    }
+
+    #[tokio::test]
+    async fn however_greedy_the_others_are_there_is_a_place_for_one_that_has_none() {
+        let places = Places::new(64, 2);
+        let greedy: Vec<_> = (0..30).map(|_| OwnPlaces::new(8)).collect();
+        let mut taken = Vec::new();
+        for _ in 0..8 {
+            taken.extend(greedy.iter().filter_map(|own| take(&places, own)));
+        }
+        assert!((30..=56).contains(&taken.len()), "{}", taken.len());
+        let modest = OwnPlaces::new(8);
+        assert!(take(&places, &modest).is_some());
+        // One alone has nearly all that it may have.
+        drop(taken);
+        let taken: Vec<_> = (0..9).filter_map(|_| take(&places, &greedy[0])).collect();
+        assert_eq!(taken.len(), 7);
+    }
+
+    #[tokio::test]
+    async fn who_waits_has_the_next_place_that_is_free_and_none_after_the_end() {
+        let places = Arc::new(Places::new(1, 1));
+        let (one, other) = (OwnPlaces::new(2), Arc::new(OwnPlaces::new(2)));
+        let first = take(&places, &one).expect("free");
+        let (these, own) = (Arc::clone(&places), Arc::clone(&other));
+        let waiting = tokio::spawn(async move { these.take(&own).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        let second = waiting.await.expect("no panic").expect("a place");
+        drop(second);
+        places.close().await;
+        assert!(places.take(&other).await.is_none());
+    }
+}
