@@ -110,12 +110,12 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it.
     pub fn load_without_merchants(file: &Path) -> Result<Self, Vec<Problem>> {
-        Self::read(file, |_, _| Vec::new())
+        Self::read(file, |_, _| (Seen::default(), Vec::new()))
     }
 
     fn read(
         file: &Path,
-        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> Vec<Merchant>,
+        merchants: impl FnOnce(&Path, &mut Vec<Problem>) -> (Seen, Vec<Merchant>),
     ) -> Result<Self, Vec<Problem>> {
         let document = Document::read(file).map_err(|problem| vec![problem])?;
         let raw: raw::Gateway = document.parse().map_err(|problem| vec![problem])?;

@@ -10,7 +10,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ::http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Shadow;
 use super::shadow::Shadow;
 use crate::domain::{Ladder, MerchantId};
 use crate::{http, plugin};

@@ -22,7 +22,6 @@ use super::lines::Lines;
 use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
-use super::sandbox::{self, Guest, Surroundings};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
 /// Where, and with which settings and keys, a merchant wants to be told.

@@ -380,10 +380,10 @@ impl Catalogue {
         let goods = self.entries.values().filter_map(|entry| entry.good.as_ref());
         let merchants: MerchantMap =
             goods.map(|good| (good.config.id.clone(), Arc::clone(&good.merchant))).collect();
-        let new = merchants.clone();
+        let mut new = merchants.clone();
         let old = self.merchants.replace(merchants);
-        let is_old = |id: &MerchantId, merchant| old.get(id).is_some_and(|old| Arc::ptr_eq(old, merchant));
-        new.into_iter().filter(|(id, merchant)| !is_old(id, merchant)).map(|(id, _)| id).collect()
+        new.retain(|id, merchant| !old.get(id).is_some_and(|old| Arc::ptr_eq(old, merchant)));
+        new.into_keys().collect()
     }
 
     /// The reasons why plugins' files are refused.

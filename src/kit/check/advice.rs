@@ -17,6 +17,9 @@ pub(super) fn on_file(problem: &LoadProblem) -> &'static str {
         LoadProblem::Invalid(_) => {
             "build it anew; if it asks for too much memory or too large a table from the start, make that smaller"
         }
+        LoadProblem::Signature(_) => {
+            "sign it anew with a key that the gateway's configuration names: `minisign -Sm FILE`"
+        }
         LoadProblem::Import(_) => {
             "take out what needs it: a plugin has no network, no files and no processes of its own; some compilers can be told to stub it"
         }

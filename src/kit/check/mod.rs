@@ -117,6 +117,7 @@ fn refused(file: &Path, error: &LoadError) -> Report {
         | LoadProblem::Precompiled
         | LoadProblem::CoreModule
         | LoadProblem::NotWebAssembly
+        | LoadProblem::Signature(_)
         | LoadProblem::Invalid(_)
         | LoadProblem::Export
         | LoadProblem::Contract(_)
