@@ -123,7 +123,7 @@ fn install(judges: &Judges) -> Result<()> {
 
 /// A Python that can make a virtual environment with pip in it: the system's own if it can, else the one in the path.
 /// Where there is none, the system's is installed.
-fn python() -> Result<&'static str> {
+pub(crate) fn python() -> Result<&'static str> {
     const SYSTEM: &str = "/usr/bin/python3";
     const ABLE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
     let is_able = |python: &&str| output(Command::new(python).args(["-c", ABLE])).is_ok();

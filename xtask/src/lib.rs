@@ -1,13 +1,15 @@
 //! Set-up for people and for CI: everything that is done around the product, and nothing that the product does.
 //!
 //! `cargo xtask …` is the binary. The integration tests use the library: [`guests::built`] hands them a plugin that is
-//! never stale, [`rabbitmq::Node`] a real broker of their own, [`judges::ready`] the vendors' SDKs.
+//! never stale, [`examples::built`] one in another language, [`rabbitmq::Node`] a real broker of their own,
+//! [`judges::ready`] the vendors' SDKs.
 //!
 //! Rule: each step says in one line what it does, asks nothing, can be run twice, and fails with one clear sentence.
 
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod examples;
 pub mod guests;
 pub mod judges;
 pub mod process;
@@ -19,4 +21,5 @@ pub mod workspace;
 mod apt;
 mod licences;
 mod packages;
+mod stamp;
 mod unpack;

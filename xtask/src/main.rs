@@ -24,6 +24,17 @@ enum Task {
         #[arg(long, value_parser = PossibleValuesParser::new(guests::WAYS.iter().map(|way| way.name)))]
         way: Option<String>,
     },
+    /// Build the examples in other languages into <target>/examples/plugins/<language>.wasm, with tools that are fetched
+    Examples {
+        /// Only those in these languages
+        languages: Vec<String>,
+    },
+    /// What the examples' build scripts use of `wasm-tools`
+    #[command(hide = true)]
+    WasmTools {
+        #[command(subcommand)]
+        command: WasmTools,
+    },
     /// Install the vendors' SDKs for Python that judge in the tests what is sent, if they are not there
     Judges,
     /// Build everything, install what the tests need, and run all tests on real brokers
@@ -65,6 +76,13 @@ enum Task {
     },
 }
 
+#[derive(Subcommand)]
+enum WasmTools {
+    /// Components of core modules
+    #[command(subcommand)]
+    Component(xtask::examples::Component),
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().task) {
         Ok(code) => code,
@@ -78,6 +96,10 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Plugins { way } => guests::build_all(way.as_deref()).map(|_| ExitCode::SUCCESS),
+        Task::Examples { languages } => xtask::examples::build_all(&languages).map(|()| ExitCode::SUCCESS),
+        Task::WasmTools { command: WasmTools::Component(command) } => {
+            xtask::examples::wasm_tools(&command).map(|()| ExitCode::SUCCESS)
+        }
         Task::Judges => xtask::judges::ensure_installed().map(|_| ExitCode::SUCCESS),
         Task::Test { rabbitmq, arguments } => xtask::test::run(&arguments, rabbitmq),
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),

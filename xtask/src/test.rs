@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{guests, judges, workspace};
+use crate::{examples, guests, judges, workspace};
 
 /// Builds, fetches what is missing, starts a broker for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -18,6 +18,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     guests::build_all(None)?;
     version.ensure_there()?;
     judges::ensure_installed()?;
+    examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
     say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));

@@ -21,6 +21,12 @@ pub fn retry(reason: impl Into<String>) -> Verdict {
     Verdict::Retry(RetryAdvice { after_seconds: None, reason: reason.into() })
 }
 
+/// Not heard; the merchant says in a way of its own when to try again. Not before the ladder's next rung, even so.
+#[must_use]
+pub fn retry_after(seconds: u32, reason: impl Into<String>) -> Verdict {
+    Verdict::Retry(RetryAdvice { after_seconds: Some(seconds), reason: reason.into() })
+}
+
 /// Not heard, and the reason is the reply itself: its status and the beginning of its body are shown, beside what was
 /// wanted, such as `200 and "success"`.
 #[must_use]

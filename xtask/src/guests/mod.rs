@@ -1,10 +1,9 @@
 //! The plugins: every cdylib under `plugins/`, built into a component `<target>/plugins/<name>.wasm`.
 //!
-//! Rule: a component is never stale. Beside each lies a stamp with a digest over all that went into it ([`stamp`]);
+//! Rule: a component is never stale. Beside each lies a stamp with a digest over all that went into it (`stamp`);
 //! building looks at it first and does nothing when nothing changed, and [`built`] hands out only what is fresh.
 //! How wasm is compiled on a machine that was not prepared for it is [`ways`]' affair.
 
-mod stamp;
 mod ways;
 
 use std::fs;
@@ -14,11 +13,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{cargo, output, run, say};
-use crate::workspace;
-use stamp::Stamp;
-use ways::Toolchain;
+use crate::{stamp, workspace};
 
 pub use ways::WAYS;
+pub(crate) use ways::{Toolchain, choose};
 
 /// The target that guests are compiled for: no WASI, hence nothing that a guest could reach.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -74,17 +72,9 @@ fn component(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.wasm"))
 }
 
-fn stamp_file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.stamp"))
-}
-
 fn is_fresh(folder: &Path, name: &str, inputs: &str, way: Option<&str>) -> bool {
-    let Ok(component) = fs::read(component(folder, name)) else { return false };
-    let Some(stamp) = fs::read_to_string(stamp_file(folder, name)).ok().and_then(|text| Stamp::parse(&text))
-    else {
-        return false;
-    };
-    stamp == Stamp::new(&stamp.toolchain, inputs, &component) && way.is_none_or(|way| stamp.is_of_way(way))
+    let stamp = stamp::fresh(&component(folder, name), inputs);
+    stamp.is_some_and(|stamp| way.is_none_or(|way| stamp.is_of_way(way)))
 }
 
 /// The names of the packages under `plugins/` that make a cdylib, as cargo sees them.
@@ -150,26 +140,16 @@ fn compile(names: &[String], toolchain: &Toolchain) -> Result<PathBuf> {
     Ok(folder.join(TARGET).join(PROFILE))
 }
 
-/// Puts a component in its place, whole: readers see the old one or the new one. The stamp comes last, so that an
-/// interruption between the two leaves a stale plugin, not a wrong one.
 fn publish(made: &Path, folder: &Path, name: &str, toolchain: &Toolchain, inputs: &str) -> Result<()> {
     let source = made.join(format!("{}.wasm", name.replace('-', "_")));
     let bytes = fs::read(&source).with_context(|| format!("cargo made no {}", source.display()))?;
     if !is_component(&bytes) {
         bail!("{} is not a component; is `wasm-component-ld` the linker?", source.display());
     }
-    replace(&component(folder, name), &bytes)?;
-    replace(&stamp_file(folder, name), Stamp::new(&toolchain.identity, inputs, &bytes).to_text().as_bytes())
+    stamp::publish(&component(folder, name), &bytes, &toolchain.identity, inputs)
 }
 
 /// The first eight bytes of a component: the magic number, and version 13 of layer 1.
-fn is_component(bytes: &[u8]) -> bool {
+pub(crate) fn is_component(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x0d\0\x01\0")
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("new");
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -37,23 +37,22 @@ pub const WAYS: [Way; 4] = [
     Way { name: "pair", summary: "Debian's rustc-web with its own rust-web-src", find: pair },
 ];
 
-/// What cargo is told so that it makes components.
-pub(super) struct Toolchain {
+/// What cargo is told so that it makes components: all of it by its environment.
+pub(crate) struct Toolchain {
     /// The way's name, and what it found: part of a component's stamp.
-    pub(super) identity: String,
-    arguments: Vec<&'static str>,
+    pub(crate) identity: String,
     environment: Vec<(&'static str, OsString)>,
 }
 
 impl Toolchain {
-    /// Adds the arguments and the environment to a cargo command.
-    pub(super) fn apply(&self, command: &mut Command) {
-        command.args(&self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+    /// Tells it to a command that is cargo, or runs cargo.
+    pub(crate) fn apply(&self, command: &mut Command) {
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 }
 
 /// The first way that can work, or the one that is asked for. Says which it is, and why the earlier ones are not.
-pub(super) fn choose(forced: Option<&str>) -> Result<Toolchain> {
+pub(crate) fn choose(forced: Option<&str>) -> Result<Toolchain> {
     let compiler = Compiler::of_this_workspace()?;
     let mut reasons = Vec::new();
     for way in WAYS.iter().filter(|way| forced.is_none_or(|name| name == way.name)) {
@@ -113,14 +112,14 @@ impl Compiler {
         let path = std::env::join_paths(folders).context("PATH cannot be extended")?;
         let linker = self.linkers.join("wasm-component-ld").into_os_string();
         let environment = vec![("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker), ("PATH", path)];
-        Ok(Toolchain { identity, arguments: Vec::new(), environment })
+        Ok(Toolchain { identity, environment })
     }
 
     /// The same, and the standard library is compiled too. That is an unstable ability of cargo's, which a stable one
     /// has when told that it is bootstrapping.
     fn toolchain_with_std(&self, identity: String) -> Result<Toolchain> {
         let mut toolchain = self.toolchain(identity)?;
-        toolchain.arguments.extend(["-Z", "build-std=std,panic_abort"]);
+        toolchain.environment.push(("CARGO_UNSTABLE_BUILD_STD", "std panic_abort".into()));
         toolchain.environment.push(("RUSTC_BOOTSTRAP", "1".into()));
         Ok(toolchain)
     }
