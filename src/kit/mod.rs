@@ -16,6 +16,7 @@ pub mod check;
 mod error;
 pub mod form;
 pub mod keys;
+pub mod project;
 
 pub use case::Case;
 pub use error::CaseError;

@@ -3,6 +3,7 @@
 mod cases;
 mod check;
 mod replay;
+mod new;
 mod run;
 mod running;
 
@@ -16,6 +17,8 @@ use crate::plugin::{Host, Plugin, Settings};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginVerb {
+    /// Writes a project to begin with: a small format, recorded cases for it, and a script that builds it.
+    New(new::New),
     /// Has a plugin format one record and shows the request as it would be sent; with a reply, its verdict on that.
     Run(run::Run),
     /// Holds a plugin against recorded cases. Exit code 1 if anything differs.
@@ -33,6 +36,7 @@ pub(super) enum PluginVerb {
 /// Carries out one of them.
 pub(super) async fn main(verb: &PluginVerb) -> Result<(), Failure> {
     match verb {
+        PluginVerb::New(arguments) => new::new(arguments),
         PluginVerb::Run(run) => run::run(run).await,
         PluginVerb::Cases(cases) => cases::cases(cases).await,
         PluginVerb::Check(check) => check::check(check).await,
