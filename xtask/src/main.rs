@@ -54,7 +54,7 @@ enum Task {
         #[arg(long)]
         once: bool,
     },
-    /// Measure the gateway against the bare pipe
+    /// Measure the gateway against the bare pipe, and what a plugin costs by its language
     Bench,
     /// Kill, cut and block everything, again and again, and count what became of each notification: half an hour
     Torture {

@@ -10,13 +10,12 @@ mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use crate::guests::is_component;
-use crate::process::{run, say};
+use crate::process::say;
 use crate::{stamp, workspace};
 
 pub use component::{Component, wasm_tools};
@@ -52,12 +51,7 @@ pub enum Built {
 /// # Errors
 /// An example does not build, there is no such language, or, in CI, the tools of one cannot be had.
 pub fn build_all(only: &[String]) -> Result<()> {
-    if let Some(unknown) = only.iter().find(|name| LANGUAGES.iter().all(|language| language.name != **name)) {
-        bail!(
-            "there is no example in `{unknown}`, but in {}",
-            LANGUAGES.map(|language| language.name).join(", ")
-        );
-    }
+    only.iter().try_for_each(|name| language(name).map(drop))?;
     let _lock = workspace::lock(&folder(), ".lock")?;
     for language in &LANGUAGES {
         if only.is_empty() || only.iter().any(|name| name == language.name) {
@@ -69,8 +63,7 @@ pub fn build_all(only: &[String]) -> Result<()> {
 
 /// The example of a language, for tests. An error if it is missing or older than anything it was made of.
 pub fn built(name: &str) -> Result<Built> {
-    let language = LANGUAGES.iter().find(|language| language.name == name);
-    let language = language.with_context(|| format!("there is no example in `{name}`"))?;
+    let language = language(name)?;
     let inputs = language.digest()?;
     if stamp::fresh(&language.component(), &inputs).is_some() {
         return Ok(Built::Component(language.component()));
@@ -81,6 +74,19 @@ pub fn built(name: &str) -> Result<Built> {
             "the example in {name} is stale or missing: run `cargo xtask examples` (looked for {})",
             language.component().display()
         ),
+    }
+}
+
+/// Runs the build script of a project in that language with the language's tools, for tests of what
+/// `paynotify plugin new` writes. The reason is given if the tools cannot be had.
+///
+/// # Errors
+/// It does not build, there is no such language, or, in CI, the tools cannot be had.
+pub fn build_project(name: &str, project: &Path) -> Result<Option<String>> {
+    let language = language(name)?;
+    match language.tools(project)? {
+        Ok(tools) => tools.build(project).map(|()| None),
+        Err(reason) => Ok(Some(reason)),
     }
 }
 
@@ -108,6 +114,15 @@ impl Language {
         stamp::digest_of(&workspace::root(), self.inputs)
     }
 
+    /// What builds a project of it, or in a sentence why that cannot be had here.
+    fn tools(&self, project: &Path) -> Result<Result<tools::Tools, String>> {
+        match (self.tools)(project) {
+            Err(reason) if is_ci() => Err(reason.context("its tools cannot be had, and CI skips nothing")),
+            Err(reason) => Ok(Err(format!("the example in {} is skipped: {reason:#}", self.name))),
+            Ok(tools) => Ok(Ok(tools)),
+        }
+    }
+
     fn build(&self) -> Result<()> {
         let inputs = self.digest()?;
         if stamp::fresh(&self.component(), &inputs).is_some() {
@@ -116,13 +131,9 @@ impl Language {
         }
         let start = Instant::now();
         let project = workspace::root().join(self.inputs[0]);
-        let tools = match (self.tools)(&project) {
+        let tools = match self.tools(&project)? {
             Ok(tools) => tools,
-            Err(reason) if is_ci() => {
-                return Err(reason.context("its tools cannot be had, and CI skips nothing"));
-            }
             Err(reason) => {
-                let reason = format!("the example in {} is skipped: {reason:#}", self.name);
                 say(format!("examples: {reason}"));
                 return fs::write(self.reason_file(), reason).context("the reason cannot be noted");
             }
@@ -130,10 +141,7 @@ impl Language {
         let ready = start.elapsed();
         let copy = folder().join(self.name);
         copied(&project, &copy)?;
-        let mut script = Command::new("sh");
-        script.arg("build.sh").current_dir(&copy);
-        tools.apply(&mut script)?;
-        run(&mut script)?;
+        tools.build(&copy)?;
         let made = copy.join("acme.wasm");
         let bytes = fs::read(&made).with_context(|| format!("build.sh made no {}", made.display()))?;
         if !is_component(&bytes) {
@@ -145,6 +153,13 @@ impl Language {
         say(format!("examples: {} built in {built:.1} s, after {ready:.1} s for its tools", self.name));
         Ok(())
     }
+}
+
+fn language(name: &str) -> Result<&'static Language> {
+    LANGUAGES.iter().find(|language| language.name == name).with_context(|| {
+        let known = LANGUAGES.map(|language| language.name).join(", ");
+        format!("there is no example in `{name}`, but in {known}")
+    })
 }
 
 /// A fresh copy of the project's sources, links followed.

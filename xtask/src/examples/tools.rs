@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::process::{output, say};
+use crate::process::{output, run, say};
 use crate::{guests, judges, workspace};
 
 /// The oldest Node.js that npm's packages here run on.
@@ -29,15 +29,18 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    pub(super) fn apply(&self, script: &mut Command) -> Result<()> {
+    /// Runs the project's build script.
+    pub(super) fn build(&self, project: &Path) -> Result<()> {
+        let mut script = Command::new("sh");
+        script.arg("build.sh").current_dir(project);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = self.programs.iter().cloned().chain(std::env::split_paths(&path));
         script.env("PATH", std::env::join_paths(folders).context("PATH cannot be extended")?);
         script.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(toolchain) = &self.toolchain {
-            toolchain.apply(script);
+            toolchain.apply(&mut script);
         }
-        Ok(())
+        run(&mut script)
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) fn python(project: &Path) -> Result<Tools> {
     })?;
     // What the compilers keep from build to build goes where the compilers are.
     let kept = folder.with_extension("kept");
-    let mut wasm_tools = std::env::current_exe().context("this program has no file")?.into_os_string();
+    let mut wasm_tools = this_program()?.into_os_string();
     wasm_tools.push(" wasm-tools");
     let environment = vec![
         ("WASM_TOOLS", wasm_tools),
@@ -85,6 +88,17 @@ pub(super) fn python(project: &Path) -> Result<Tools> {
         ("GOFLAGS", "-mod=mod -trimpath".into()),
     ];
     Ok(Tools { programs: vec![folder.join("bin")], environment, toolchain: None })
+}
+
+/// `cargo xtask`, for build scripts to call. A test that runs one is another program, so a copy is kept for it.
+fn this_program() -> Result<PathBuf> {
+    let (running, kept) = (std::env::current_exe()?, super::folder().join("xtask"));
+    if running.file_name() == kept.file_name() && running != kept {
+        let partial = kept.with_extension("new");
+        let copied = fs::copy(&running, &partial).and_then(|_| fs::rename(&partial, &kept));
+        copied.with_context(|| format!("{} cannot be written", kept.display()))?;
+    }
+    Ok(kept)
 }
 
 /// Rust's own, the way the shipped plugins are compiled.
