@@ -67,27 +67,28 @@ static merchant_plugin_string_t hex(merchant_plugin_list_u8_t raw) {
   return text;
 }
 
-// A text as JSON has it, in quotes.
+// A text as JSON has it, in quotes. A byte becomes six at most.
 static merchant_plugin_string_t quoted(merchant_plugin_string_t plain) {
-  static const char SHORT[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-  merchant_plugin_string_t text = {NULL, 0};
-  append(&text, "\"", 1);
+  static const char SHORT[] = "\"\"\\\\\bb\ff\nn\rr\tt", DIGITS[] = "0123456789abcdef";
+  uint8_t *start = malloc(plain.len * 6 + 2), *end = start;
+  if (start == NULL) abort();
+  *end++ = '"';
   for (size_t i = 0; i < plain.len; i++) {
     uint8_t byte = plain.ptr[i];
-    const char *escape = NULL;
-    for (const char *pair = SHORT; *pair; pair += 2)
-      if (byte == (uint8_t)*pair) escape = pair + 1;
-    if (escape) {
-      append(&text, "\\", 1);
-      append(&text, escape, 1);
+    const char *pair = SHORT;
+    while (*pair && byte != (uint8_t)*pair) pair += 2;
+    if (*pair) {
+      *end++ = '\\';
+      *end++ = pair[1];
     } else if (byte < 0x20) {
-      append(&text, "\\u00", 4);
-      append(&text, &"0123456789abcdef"[byte >> 4], 1);
-      append(&text, &"0123456789abcdef"[byte & 15], 1);
+      memcpy(end, "\\u00", 4);
+      end[4] = DIGITS[byte >> 4];
+      end[5] = DIGITS[byte & 15];
+      end += 6;
     } else {
-      append(&text, &byte, 1);
+      *end++ = byte;
     }
   }
-  append(&text, "\"", 1);
-  return text;
+  *end++ = '"';
+  return (merchant_plugin_string_t){start, end - start};
 }
