@@ -8,6 +8,7 @@
 //!   there; [`form`] has the parts of it.
 //! - [`cases`]: a folder of them, held against a plugin.
 //! - [`check`](mod@check): whether a plugin keeps the contract, with figures.
+//! - [`project`]: a new plugin's project, from the program's own files.
 //! - [`keys`]: the keys that cases and checks are signed with.
 
 pub mod case;

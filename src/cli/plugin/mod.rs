@@ -2,8 +2,8 @@
 
 mod cases;
 mod check;
-mod replay;
 mod new;
+mod replay;
 mod run;
 mod running;
 

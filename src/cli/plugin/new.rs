@@ -38,6 +38,9 @@ pub(super) fn new(arguments: &New) -> Result<(), Failure> {
         "{}: a plugin for the format `{name}`. README.md says what is where. To build and try it:",
         folder.display()
     );
-    println!("  cd {}\n  {prepare}\n  sh build.sh\n  paynotify plugin cases {name}.wasm", folder.display());
+    println!(
+        "  cd {}\n  {prepare}\n  sh build.sh\n  paynotify plugin check {name}.wasm\n  paynotify plugin cases {name}.wasm",
+        folder.display()
+    );
     Ok(())
 }
