@@ -13,11 +13,11 @@ use super::example;
 use super::support::gateway::SOON;
 use super::support::merchant::{Answer, StubMerchant, in_turn};
 
-/// The blocks of one kind in the section.
+/// The blocks of one kind in the section, up to the next heading.
 fn blocks(kind: &str) -> Vec<String> {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("read");
     let section = readme.split("\n## Write a plugin\n").nth(1).expect("the section is there");
-    let section = section.split("\n## ").next().unwrap_or_default();
+    let section = section.split("\n##").next().unwrap_or_default();
     let begin = format!("```{kind}\n");
     let begins = section.split(&begin).skip(1);
     begins.filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
