@@ -291,7 +291,9 @@ fn run(world: &mut World, events: Vec<Event>, trouble: Trouble) {
             Event::Publish => world.publish(),
             Event::Pass(_) if world.prompt && world.attempting() => {}
             Event::Pass(milliseconds) => world.now = world.now.after(Duration::from_millis(milliseconds)),
-            Event::Delete { message } if world.ended.is_none() => {
+            // The message of an attempt that is under way without it would have to tell its end. When that is deleted, the
+            // search for endings that nobody was told of tells it, which is not modelled here.
+            Event::Delete { message } if world.ended.is_none() && world.orphans.is_empty() => {
                 // One that is out is not in the queue, and one that waits elsewhere is what saves the notification.
                 let waits = |message: &Message| message.out.is_none();
                 let others = world.messages.iter().filter(|message| waits(message)).count();

@@ -313,8 +313,8 @@ mod tests {
             differences(&request(&[], &long("1")), &request(&[], &long("2"))),
             owned(&[(
                 "request.body from byte 107 on (recorded 408 bytes, now 408)",
-                &format!("…{}amount=1{}…", "x".repeat(23), &"\\n&y".repeat(20)[..78]),
-                &format!("…{}amount=2{}…", "x".repeat(23), &"\\n&y".repeat(20)[..78])
+                &format!("…{}amount=1{}…", "x".repeat(23), &"\\n&y".repeat(20)[..79]),
+                &format!("…{}amount=2{}…", "x".repeat(23), &"\\n&y".repeat(20)[..79])
             )])
         );
         assert_eq!(

@@ -8,6 +8,7 @@ mod support;
 
 mod folder;
 mod many;
+mod mended;
 mod merchants;
 mod refused;
 mod signed;
