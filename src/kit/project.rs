@@ -2,7 +2,7 @@
 //!
 //! What is written is the example of its language (`examples/plugin-*`), whose format is named `acme`, with that name
 //! replaced by the new one. The files lie in the program, so that nothing has to be fetched; which ones is listed in
-//! [`files`](self::files), and a test holds the list to the folders. A project in Rust brings the SDK's source along,
+//! [`files`], and a test holds the list to the folders. A project in Rust brings the SDK's source along,
 //! because the SDK is in no registry.
 
 mod files;

@@ -1,7 +1,7 @@
 //! An attempt's whole record, and making it again.
 //!
 //! A [`Transcript`] holds all that went into an attempt's two plugin calls and all that came out of them. Since a call is a
-//! function of that, a later one gives the same bytes; [`again`] makes it and says where it differs. A shadow plugin is
+//! function of that, a later one gives the same bytes; [`again()`] makes it and says where it differs. A shadow plugin is
 //! held against the real one with the same measure ([`differences`](fn@differences)).
 //!
 //! The rule: no key and no credentials are in a transcript, and none are needed to make an attempt again. What a plugin wrote
