@@ -35,7 +35,10 @@ impl Releases {
     /// What these merchants are served with has changed, and has already taken effect: what is held for them goes on.
     /// Their breakers are closed. Waits while many such changes are being acted upon; does nothing once deliveries have ended.
     pub async fn release(&self, merchants: impl IntoIterator<Item = MerchantId>) {
-        let _ended = self.0.send(merchants.into_iter().collect()).await;
+        let merchants: Arc<[MerchantId]> = merchants.into_iter().collect();
+        if !merchants.is_empty() {
+            let _ended = self.0.send(merchants).await;
+        }
     }
 }
 

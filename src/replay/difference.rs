@@ -52,19 +52,6 @@ pub enum Part {
     HostCall(String),
 }
 
-impl Part {
-    /// Whether the part is one of the request.
-    #[must_use]
-    pub fn is_of_request(&self) -> bool {
-        match self {
-            Self::Method | Self::Url | Self::Header(_) | Self::HeaderOrder | Self::Body | Self::Request => {
-                true
-            }
-            Self::Verdict | Self::HostCall(_) => false,
-        }
-    }
-}
-
 /// What differs between two requests, or what took their places. Empty: they are the same to the byte.
 #[must_use]
 pub fn differences(was: &Made<KeptRequest>, is: &Made<KeptRequest>) -> Vec<Difference> {

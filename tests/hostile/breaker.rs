@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use paynotify::broker::Broker;
 use paynotify::broker::embedded::{self, EmbeddedBroker};
+use paynotify::clock::now;
 use paynotify::delivery::{Deliverer, Merchant, Merchants, Metrics, Rules, Shadows, Way};
-use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Moment, Notification, Policy};
+use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Notification, Policy};
 use paynotify::http::TlsRoots;
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
@@ -132,11 +133,6 @@ impl Core {
             .await
             .expect("readable")
     }
-}
-
-fn now() -> Moment {
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
-    Moment::from_unix_milliseconds(i64::try_from(since.as_millis()).expect("not for long"))
 }
 
 /// More notifications than are released at once wait for a breaker that is open for an hour.
