@@ -16,13 +16,9 @@ use super::broker::pause;
 
 /// A rung, the work queue, a rung, and so on.
 pub async fn deletions(run: Run) -> Report {
-    let rabbit = Rabbit::one();
-    // A rung that finds no way on tries again after so long: three minutes by default. Read when a rung is declared.
-    let quick = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 3000).";
-    tokio::task::block_in_place(|| rabbit.nodes[0].ctl(&["eval", quick]).expect("set"));
     let layout = Layout {
         name: "deletions",
-        rabbit: Some(rabbit),
+        rabbit: Some(Rabbit::one()),
         gateways: 2,
         rate: 60.0,
         data: None,

@@ -256,20 +256,18 @@ impl Node {
             Size::Full => "",
         };
         let names: Vec<String> = cluster.iter().map(|name| format!("'{name}'")).collect();
-        // What the README tells operators of clusters to set, and why.
-        let (tick, patience) = match cluster {
+        // What the README tells operators to set, and why.
+        let patience = "{dead_letter_worker_publisher_confirm_timeout, 2000},";
+        let (tick, members) = match cluster {
             [] => ("", String::new()),
             _ => (
                 "{kernel, [{net_ticktime, 12}]},",
-                format!(
-                    "{{dead_letter_worker_publisher_confirm_timeout, 2000}}, {{cluster_nodes, {{[{}], disc}}}},",
-                    names.join(", ")
-                ),
+                format!("{{cluster_nodes, {{[{}], disc}}}},", names.join(", ")),
             ),
         };
         // Erlang terms are read half a second quicker than the newer format, which is translated into them.
         let configuration = format!(
-            "[{tick} {{rabbit, [{patience} {{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
+            "[{tick} {{rabbit, [{patience} {members} {{tcp_listeners, [{{\"127.0.0.1\", {amqp_port}}}]}}, {{disk_free_limit, 50000000}},\n\
              {{log, [{{console, [{{enabled, false}}]}}, {{file, [{{level, info}}]}}]}}]}},\n {{ra, [{log_size}]}}].\n"
         );
         write(&self.folder.join("advanced.config"), &configuration)
