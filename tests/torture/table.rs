@@ -118,7 +118,7 @@ fn document(rows: &[Row], minutes: u64, rabbitmq: &str) -> String {
          `cargo xtask torture --seed SEED --scenario SCENARIO` repeats a line's plan.\n\n\
          **{faults} faults, {accepted} accepted notifications: {lost} lost, {unexplained} unexplained.**\n\n{table}\n{legend}",
         version = env!("CARGO_PKG_VERSION"),
-        system = output("uname", &["-sr"]),
+        system = output("uname", &["-sr"]).split('-').next().unwrap_or_default(),
         faults = sum(FAULTS),
         accepted = sum(ACCEPTED),
         lost = sum(LOST),
@@ -159,4 +159,16 @@ fn a_line_replaces_the_scenarios_last_one() {
     assert!(text.contains("0 faults, 320 accepted notifications: 0 lost"), "{text}");
     let names: Vec<_> = rows(&text).into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn the_readme_quotes_the_table() {
+    let read =
+        |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name);
+    let (table, readme) = (read("RELIABILITY.md"), read("README.md"));
+    let sum = table.lines().find(|line| line.starts_with("**")).expect("the sum");
+    assert!(readme.lines().any(|line| line == sum), "the README does not say: {sum}");
+    let played: Vec<_> = rows(&table).into_iter().map(|row| row[0].clone()).collect();
+    let all: Vec<_> = super::scenarios::ALL.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(played, all, "each scenario has a line");
 }
