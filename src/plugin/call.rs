@@ -22,6 +22,7 @@ use super::lines::Lines;
 use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
+use super::threads::{Pace, Running};
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
 /// Where, and with which settings and keys, a merchant wants to be told.
@@ -278,13 +279,14 @@ pub(super) struct Callee {
     /// The format's name, or until that is known the file's.
     name: Arc<str>,
     places: OwnPlaces,
+    pace: Pace,
     meter: Arc<Meter>,
 }
 
 impl Callee {
     pub(super) fn new(host: Arc<Shared>, pre: MerchantPluginPre<Guest>, name: &str) -> Self {
         let places = OwnPlaces::new(host.settings.calls_per_plugin);
-        Self { host, pre, name: name.into(), places, meter: Arc::default() }
+        Self { host, pre, name: name.into(), places, pace: Pace::default(), meter: Arc::default() }
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
@@ -311,11 +313,18 @@ impl Callee {
         };
         let Occasion { notification, now, entropy, keys, recorded } = occasion;
         let lines = Lines::new(Arc::clone(&self.name), notification, &settings);
-        let turns = self.host.places.turns();
-        let surroundings = Surroundings { now, entropy, keys, recorded, lines: lines.clone(), turns };
+        let running = Arc::new(Running::default());
+        let surroundings = Surroundings {
+            now,
+            entropy,
+            keys,
+            recorded,
+            lines: lines.clone(),
+            running: Arc::clone(&running),
+        };
         let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
         let (pre, meter) = (self.pre.clone(), Arc::clone(&self.meter));
-        let task = self.host.threads.spawn(async move {
+        let call = async move {
             let result = async {
                 let plugin = pre.instantiate_async(&mut store).await?;
                 body(&mut store, &plugin).await
@@ -338,8 +347,8 @@ impl Callee {
                 classify(&error, &circumstances)
             });
             Called { result, host_calls }
-        });
-        match task.await {
+        };
+        match self.host.threads.run(call, &running, &self.pace).await {
             Ok(called) => called,
             Err(error) => without(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
         }

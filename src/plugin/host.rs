@@ -4,8 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::JoinHandle;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -16,6 +14,7 @@ use super::load::{self, LoadError};
 use super::places::Places;
 use super::sandbox::Guest;
 use super::settings::Settings;
+use super::threads::GuestThreads;
 use super::{engine, wasi};
 
 /// The host of plugins. Cheap to clone; one serves the whole gateway.
@@ -29,39 +28,6 @@ pub(super) struct Shared {
     pub(super) places: Places,
     pub(super) threads: GuestThreads,
     pub(super) compiler: Compiler,
-}
-
-/// The threads that guests run on. They are not the gateway's own: a guest that loops would hold those for a whole tick
-/// each time, and every timer and connection of the gateway with them. So the system's scheduler divides.
-pub(super) struct GuestThreads {
-    handle: Handle,
-    /// There until it is dropped.
-    runtime: Option<Runtime>,
-}
-
-impl GuestThreads {
-    fn new() -> std::io::Result<Self> {
-        let threads = 2 * processors();
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads).thread_name("guest").enable_all().build()?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-
-    pub(super) fn spawn<R: Send + 'static>(
-        &self,
-        call: impl Future<Output = R> + Send + 'static,
-    ) -> JoinHandle<R> {
-        self.handle.spawn(call)
-    }
-}
-
-impl Drop for GuestThreads {
-    /// Without waiting, which must not be done on the gateway's threads; `Host::close` has waited for the calls.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// How many this process may use; one if the system does not tell.
@@ -86,8 +52,8 @@ impl Host {
             let mut linker = Linker::new(&engine);
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-            let threads = GuestThreads::new()?;
-            let places = Places::new(settings.concurrent_calls, processors());
+            let threads = GuestThreads::new(processors())?;
+            let places = Places::new(settings.concurrent_calls);
             let compiler = Compiler::new()?;
             let settings = Arc::new(settings);
             Ok(Self(Arc::new(Shared { engine, linker, settings, places, threads, compiler })))

@@ -156,9 +156,8 @@ async fn memory_after_format(plugin: &Plugin, case: &Case) -> (Vec<u8>, HttpRequ
     let lines = Lines::new(Arc::clone(&callee.name), String::new(), settings);
     let endpoint = endpoint(case);
     let attempt = AttemptContext { number: AttemptNumber::FIRST, now: Moment::EPOCH, entropy: [7; 32] };
-    let turns = callee.host.places.turns();
     let (now, entropy, keys) = (attempt.now, attempt.entropy, endpoint.keys.clone());
-    let surroundings = Surroundings { now, entropy, keys, recorded: None, lines, turns };
+    let surroundings = Surroundings { now, entropy, keys, recorded: None, lines, running: Arc::default() };
     let mut store = sandbox::store(&callee.host.engine, settings, surroundings);
     let instance = callee.pre.instantiate_async(&mut store).await.expect("an instance");
     let (notification, endpoint, attempt) = (

@@ -30,6 +30,7 @@ mod places;
 mod sandbox;
 mod settings;
 mod signature;
+mod threads;
 mod versions;
 mod wasi;
 

@@ -1,15 +1,9 @@
 //! Places for calls, and how they are shared: so that plugins that take long leave room for those that do not.
 //!
-//! Two things can be used up: the places for calls under way, and the guests' threads. Plugins that loop would soon have
-//! all of both, because each of their calls lasts until its bound.
-//!
-//! - **Places.** A plugin may have only a part of what is free just now ([`PART_OF_FREE`]), and always one. So however
-//!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not as many
-//!   plugins at work as places.
-//! - **Threads.** A call that has run for longer than a well-behaved one needs ([`SHORT_STEPS`]) is a long one. Long
-//!   calls take turns, a step each, on as many threads as there are processors but one: the others are for short calls.
-//!   There are twice as many threads as processors, because some instructions of a guest (filling 100 MiB) cannot be
-//!   interrupted, and only the system can divide a processor between such a one and others.
+//! Plugins that loop would soon have all places, because each of their calls lasts until its bound. So a plugin may have
+//! only a part of what is free just now ([`PART_OF_FREE`]), and always one: however many calls the others would like to
+//! make, there is a place for a plugin that has none, as long as there are not as many plugins at work as places.
+//! How the processors are shared is for [`threads`](super::threads).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,16 +13,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 /// A plugin may have at most one in so many of the places that are free, and one in any case.
 const PART_OF_FREE: usize = 8;
 
-/// After so many steps of running time ([`TICK`](super::engine::TICK)) a call is a long one. The slowest guests of the
-/// languages that were measured take a tenth of it.
-pub(super) const SHORT_STEPS: u128 = 5;
-
 /// All places of a host.
 pub(super) struct Places {
     free: Arc<Semaphore>,
     all: u32,
     changed: Arc<Notify>,
-    turns: Arc<Semaphore>,
 }
 
 /// The places of one plugin.
@@ -61,15 +50,9 @@ impl OwnPlaces {
 }
 
 impl Places {
-    /// So many, on a machine with so many processors.
-    pub(super) fn new(all: u32, processors: usize) -> Self {
-        let turns = processors.saturating_sub(1).max(1);
-        Self {
-            free: Arc::new(Semaphore::new(all as usize)),
-            all,
-            changed: Arc::default(),
-            turns: Arc::new(Semaphore::new(turns)),
-        }
+    /// So many.
+    pub(super) fn new(all: u32) -> Self {
+        Self { free: Arc::new(Semaphore::new(all as usize)), all, changed: Arc::default() }
     }
 
     /// Waits for a place, however long that takes. Nothing once the places are closed.
@@ -97,11 +80,6 @@ impl Places {
         }
     }
 
-    /// The turns of long calls.
-    pub(super) fn turns(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.turns)
-    }
-
     /// Waits until every place is free, and gives none any more.
     pub(super) async fn close(&self) {
         let all = self.free.acquire_many(self.all).await;
@@ -122,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn however_greedy_the_others_are_there_is_a_place_for_one_that_has_none() {
-        let places = Places::new(64, 2);
+        let places = Places::new(64);
         let greedy: Vec<_> = (0..30).map(|_| OwnPlaces::new(8)).collect();
         let mut taken = Vec::new();
         for _ in 0..8 {
@@ -139,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_has_the_next_place_that_is_free_and_none_after_the_end() {
-        let places = Arc::new(Places::new(1, 1));
+        let places = Arc::new(Places::new(1));
         let (one, other) = (OwnPlaces::new(2), Arc::new(OwnPlaces::new(2)));
         let first = take(&places, &one).expect("free");
         let (these, own) = (Arc::clone(&places), Arc::clone(&other));

@@ -1,21 +1,18 @@
 //! The store of one call, and the bounds around it.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView};
 
 use super::crypto::Keys;
-use super::engine::TICK;
 use super::fault::{Limit, TimeIsUp};
 use super::host_calls::{Desk, HostCalls};
 use super::lines::Lines;
-use super::places::SHORT_STEPS;
 use super::settings::Settings;
+use super::threads::Running;
 use super::wasi::{self, SleepClock};
 use crate::domain::Moment;
 
@@ -27,8 +24,7 @@ pub(super) struct Surroundings {
     /// What `crypto` answered before, when the call is made again.
     pub(super) recorded: Option<HostCalls>,
     pub(super) lines: Lines,
-    /// The turns of long calls.
-    pub(super) turns: Arc<Semaphore>,
+    pub(super) running: Arc<Running>,
 }
 
 /// The most that any one call of a plugin has taken so far, each against its bound in [`Settings`].
@@ -38,7 +34,7 @@ pub struct Usage {
     pub memory: usize,
     /// The calls of `crypto`, as they are counted: `host_calls`.
     pub host_calls: u32,
-    /// The running time, in whole steps of 10 ms: `call_timeout`.
+    /// The running time: `call_timeout`.
     pub running: Duration,
 }
 
@@ -56,7 +52,7 @@ impl Meter {
         let mut most = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         most.memory = most.memory.max(guest.memory_used);
         most.host_calls = most.host_calls.max(guest.settings.host_calls - guest.host_calls_left);
-        most.running = most.running.max(TICK * guest.steps);
+        most.running = most.running.max(guest.running.so_far());
     }
 }
 
@@ -70,14 +66,13 @@ pub(super) struct Guest {
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
-    /// The steps of running time that were counted.
-    steps: u32,
+    running: Arc<Running>,
     settings: Arc<Settings>,
 }
 
 /// A fresh store with all bounds set.
 pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Surroundings) -> Store<Guest> {
-    let Surroundings { now, entropy, keys, recorded, lines, turns } = surroundings;
+    let Surroundings { now, entropy, keys, recorded, lines, running } = surroundings;
     let mut table = ResourceTable::new();
     table.set_max_capacity(settings.resources);
     let guest = Guest {
@@ -89,46 +84,23 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
-        steps: 0,
+        running: Arc::clone(&running),
         settings: Arc::clone(settings),
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(settings.host_call_bytes);
     store.set_max_component_handles(settings.handles);
-    let steps = settings.call_timeout.as_millis().div_ceil(TICK.as_millis());
-    let mut steps_left = steps;
-    let turn: Turn = Turn::default();
+    let longest = settings.call_timeout;
     store.set_epoch_deadline(1);
-    // The step begins anew when the guest goes on, so that waiting for a processor costs it nothing.
-    store.epoch_deadline_callback(move |mut store| match steps_left.checked_sub(1) {
-        None => Err(TimeIsUp.into()),
-        Some(left) => {
-            steps_left = left;
-            let guest = store.data_mut();
-            guest.steps = guest.steps.saturating_add(1);
-            let pause: Pin<Box<dyn Future<Output = ()> + Send>> = if steps - left > SHORT_STEPS {
-                Box::pin(next_turn(Arc::clone(&turn), Arc::clone(&turns)))
-            } else {
-                Box::pin(tokio::task::yield_now())
-            };
-            Ok(UpdateDeadline::YieldCustom(1, pause))
+    // At every tick, the others have their turn.
+    store.epoch_deadline_callback(move |_| {
+        if running.so_far() >= longest {
+            return Err(TimeIsUp.into());
         }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store
-}
-
-/// The turn that a long call has, until its next pause or its end.
-type Turn = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
-
-/// Gives the turn up, and waits for the next one; behind all that wait already.
-async fn next_turn(turn: Turn, turns: Arc<Semaphore>) {
-    let held = turn.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drop(held);
-    tokio::task::yield_now().await;
-    // The turns are never closed.
-    let next = turns.acquire_owned().await.ok();
-    *turn.lock().unwrap_or_else(PoisonError::into_inner) = next;
 }
 
 impl Guest {

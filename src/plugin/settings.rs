@@ -34,9 +34,9 @@ pub struct Settings {
     pub handles: usize,
     /// The WASI resources (streams, pollables) that are alive at the same time. 256.
     pub resources: usize,
-    /// How long a call may run: the time that it is on a processor, in steps of 10 ms. A step counts only if the
-    /// guest ran in it, so a machine with too much to do does not turn honest calls into faults. 1 second; the call
-    /// of a Rust guest takes less than 0.1 ms.
+    /// How long a call may run: the time that processors work for it, looked at every 10 ms. Waiting for one does not
+    /// count, so a machine with too much to do does not turn honest calls into faults. 1 second; the call of a Rust
+    /// guest takes less than 0.1 ms.
     pub call_timeout: Duration,
     /// The bytes that one call into the gateway, or the result of a call into the guest, may carry. 8 MiB.
     pub host_call_bytes: usize,

@@ -1,0 +1,250 @@
+//! The threads that guests run on, and the running time of their calls.
+//!
+//! They are not the gateway's own: a guest that loops would hold those for a whole tick each time, and every timer and
+//! connection of the gateway with them.
+//!
+//! A call that has run for longer than a well-behaved one needs ([`SHORT`]) is a long one. It goes on, from where it
+//! was, on threads to which the system gives what the gateway and short calls leave over, and where long calls take
+//! turns, a tick each. A plugin that has made one begins its next calls there ([`Pace`]). So plugins that loop slow each
+//! other down, and nobody else.
+//!
+//! Running time is what processors have worked for a call, however long it had to wait for them: a busy machine never
+//! makes a plugin look slow.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinError;
+
+/// A call that has run for so long is a long one. The slowest guests of the languages that were measured take a quarter
+/// of it.
+pub(super) const SHORT: Duration = Duration::from_millis(20);
+/// So many of a plugin's calls begin as long ones after one that was.
+const LONG_AFTERWARDS: u32 = 32;
+/// The priority of long calls (nice(2)): the lowest that a thread can give itself. With more of the processors' time
+/// they would be felt; so a machine that is busy for a long time keeps them waiting for as long.
+const NICE: i32 = 19;
+
+/// See the module.
+pub(super) struct GuestThreads {
+    short: Pool,
+    long: Pool,
+}
+
+impl GuestThreads {
+    /// Twice as many of each kind as there are processors, because some instructions of a guest (filling 100 MiB)
+    /// cannot be interrupted, and only the system can divide a processor between such a one and others.
+    pub(super) fn new(processors: usize) -> std::io::Result<Self> {
+        let step_back = || {
+            // On Linux this is the thread's own. Where it is refused, long calls take their share like all else.
+            let _ = rustix::process::nice(NICE);
+        };
+        Ok(Self {
+            short: Pool::new("guest", 2 * processors, || {})?,
+            long: Pool::new("guest-long", 2 * processors, step_back)?,
+        })
+    }
+
+    /// Runs a call to its end. It counts its time with `running`, and `pace` is its plugin's.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub(super) async fn run<R: Send + 'static>(
+        &self,
+        call: impl Future<Output = R> + Send + 'static,
+        running: &Arc<Running>,
+        pace: &Pace,
+    ) -> Result<R, JoinError> {
+        let mut call = Call { call: Box::pin(call), running: Arc::clone(running) };
+        let called = if pace.begins_long() {
+            self.long.handle.spawn(call).await
+        } else {
+            match self.short.handle.spawn(async move { call.while_short().await.map_err(|()| call) }).await? {
+                Ok(result) => Ok(result),
+                Err(rest) => self.long.handle.spawn(rest).await,
+            }
+        };
+        pace.has_made_one(running.so_far());
+        called
+    }
+}
+
+struct Pool {
+    handle: Handle,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Pool {
+    fn new(name: &str, threads: usize, at_start: fn()) -> std::io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder
+            .worker_threads(threads)
+            .thread_name(name)
+            .on_thread_start(at_start)
+            .enable_all()
+            .build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Pool {
+    /// Without waiting, which must not be done on the gateway's threads; `Host::close` has waited for the calls.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// How long a plugin's calls have taken lately.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// How many are to begin as long ones.
+    long: AtomicU32,
+}
+
+impl Pace {
+    fn begins_long(&self) -> bool {
+        self.long.load(Ordering::Relaxed) > 0
+    }
+
+    fn has_made_one(&self, running: Duration) {
+        let next = |long: u32| Some(if running > SHORT { LONG_AFTERWARDS } else { long.saturating_sub(1) });
+        // It never refuses, and what was before is of no interest.
+        let _ = self.long.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+}
+
+/// The running time of one call.
+#[derive(Default)]
+pub(super) struct Running {
+    /// Of what has been done, in nanoseconds.
+    done: AtomicU64,
+    /// What the clock of its thread showed when it last went on. Nothing while it pauses.
+    since: AtomicU64,
+}
+
+impl Running {
+    /// The running time up to now: as its own thread asks, or as anybody does while it pauses.
+    pub(super) fn so_far(&self) -> Duration {
+        let this_time = match self.since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => thread_clock().saturating_sub(since),
+        };
+        Duration::from_nanos(self.done.load(Ordering::Relaxed).saturating_add(this_time))
+    }
+
+    fn goes_on(&self) {
+        self.since.store(thread_clock(), Ordering::Relaxed);
+    }
+
+    fn pauses(&self) {
+        let so_far = u64::try_from(self.so_far().as_nanos()).unwrap_or(u64::MAX);
+        self.done.store(so_far, Ordering::Relaxed);
+        self.since.store(0, Ordering::Relaxed);
+    }
+}
+
+/// How long processors have worked for this thread, in nanoseconds. Never 0: a thread has to be started.
+fn thread_clock() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanoseconds) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds).max(1)
+}
+
+/// A call, which counts its running time.
+struct Call<R> {
+    call: Pin<Box<dyn Future<Output = R> + Send>>,
+    running: Arc<Running>,
+}
+
+impl<R> Call<R> {
+    /// Goes on until the call has ended, or is a long one.
+    async fn while_short(&mut self) -> Result<R, ()> {
+        poll_fn(|context| match Pin::new(&mut *self).poll(context) {
+            Poll::Ready(result) => Poll::Ready(Ok(result)),
+            Poll::Pending if self.running.so_far() > SHORT => Poll::Ready(Err(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}
+
+impl<R> Future for Call<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        self.running.goes_on();
+        let polled = self.call.as_mut().poll(context);
+        self.running.pauses();
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Works for so long, with a pause after each bit, and says on which threads it was.
+    async fn work(running: Arc<Running>, long: Duration) -> Vec<String> {
+        let mut threads = Vec::new();
+        while running.so_far() < long {
+            let thread = std::thread::current().name().expect("a name").to_owned();
+            if threads.last() != Some(&thread) {
+                threads.push(thread);
+            }
+            let began = thread_clock();
+            while thread_clock() < began + 1_000_000 {}
+            tokio::task::yield_now().await;
+        }
+        threads
+    }
+
+    async fn run(threads: &GuestThreads, pace: &Pace, long: Duration) -> Vec<String> {
+        let running = Arc::new(Running::default());
+        let ran = threads.run(work(Arc::clone(&running), long), &running, pace).await.expect("no panic");
+        assert!(
+            (long..long + Duration::from_millis(5)).contains(&running.so_far()),
+            "{:?}",
+            running.so_far()
+        );
+        let kinds = ran.iter().map(|name| name.trim_end_matches(|c: char| c == '-' || c.is_ascii_digit()));
+        let mut kinds: Vec<_> = kinds.map(str::to_owned).collect();
+        kinds.dedup();
+        kinds
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_long_call_goes_on_elsewhere_and_the_next_ones_begin_there() {
+        let (threads, pace) = (GuestThreads::new(2).expect("threads"), Pace::default());
+        let short = Duration::from_millis(3);
+        assert_eq!(run(&threads, &pace, short).await, ["guest"]);
+        assert_eq!(run(&threads, &pace, 2 * SHORT).await, ["guest", "guest-long"]);
+        for _ in 0..LONG_AFTERWARDS {
+            assert_eq!(run(&threads, &pace, short).await, ["guest-long"]);
+        }
+        assert_eq!(run(&threads, &pace, short).await, ["guest"], "it has bettered");
+        let nice = || rustix::process::nice(0).expect("told");
+        let (ours, running) = (nice(), Arc::default());
+        assert_eq!(threads.run(async move { nice() }, &running, &pace).await.expect("no panic"), ours);
+        pace.has_made_one(2 * SHORT);
+        let stepped_back = threads.run(async move { nice() }, &running, &pace).await.expect("no panic");
+        assert!(stepped_back > ours, "{stepped_back}, not {ours}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn waiting_is_no_running_time() {
+        let (threads, pace, running) =
+            (GuestThreads::new(1).expect("threads"), Pace::default(), Arc::default());
+        let wait = tokio::time::sleep(Duration::from_millis(100));
+        threads.run(async move { wait.await }, &running, &pace).await.expect("no panic");
+        assert!(running.so_far() < Duration::from_millis(50), "{:?}", running.so_far());
+    }
+}
