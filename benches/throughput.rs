@@ -25,7 +25,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use paynotify::domain::Request;
-use paynotify::http::{Client, Settings, TlsRoots};
+use paynotify::http::{Client, Reach, Settings, TlsRoots};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -124,7 +124,8 @@ impl Bench {
             self.api, self.url
         );
         std::fs::write(folder.path().join("paynotify.toml"), gateway)?;
-        let shop = format!("url = {:?}\nplugin = \"plain\"\n", self.sink.url);
+        let shop =
+            format!("url = {:?}\nplugin = \"plain\"\nallow_addresses = [\"127.0.0.1\"]\n", self.sink.url);
         std::fs::write(merchants.join("shop.toml"), shop)?;
         Ok(folder)
     }
@@ -144,7 +145,7 @@ impl Bench {
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(PIPE_QUEUE.into(), durable, arguments).await?;
         let _gateway = start_gateway(folder)?;
-        let client = Client::new(&Settings::default(), &TlsRoots::system()?);
+        let client = Client::new(&Settings::default(), &TlsRoots::system()?, &Reach::anywhere());
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let uri = format!("http://{}/readyz", self.api).parse()?;
@@ -296,7 +297,7 @@ impl Sink {
 
 async fn bare_pipe(url: &str, queue: &str, sink: &str) -> Result<()> {
     let settings = Settings { idle_connections: usize::from(PREFETCH), ..Settings::default() };
-    let client = Arc::new(Client::new(&settings, &TlsRoots::system()?));
+    let client = Arc::new(Client::new(&settings, &TlsRoots::system()?, &Reach::anywhere()));
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;

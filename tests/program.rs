@@ -45,7 +45,7 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
             assert!(!file("data").join("broker.sqlite").exists(), "nothing was started");
         }
     };
-    let fine = "url = \"http://127.0.0.1:1/\"\nplugin = \"plain\"\n";
+    let fine = "url = \"http://shop.example/\"\nplugin = \"plain\"\n";
     check("[broker]\nprefech = 3\n", fine, &["paynotify.toml:2: `broker.prefech`", "unknown field"]);
     check("\n[broker]\nprefetch = 0\n", fine, &["paynotify.toml:3: `broker.prefetch`", "between 1 and 2000"]);
     check("[http]\ntotal_timeout = 5\n", fine, &["paynotify.toml:2: `http.total_timeout`"]);
@@ -69,6 +69,15 @@ fn a_wrong_configuration_is_named_and_nothing_starts() {
     check(&amqp("[\"amqp://a\", \"amqp://b/other\"]"), fine, &["paynotify.toml:4", "same virtual host"]);
     check(&amqp("[\"amqp://a\", \"file:none\"]"), fine, &["paynotify.toml:4: `broker.amqp.url`", "none"]);
     check("", "plugin = \"plain\"\n", &["shop.toml", "missing field `url`"]);
+    let at = |url: &str, more: &str| format!("url = \"{url}\"\nplugin = \"plain\"\n{more}\n");
+    let shop = at("http://0x7f.1:8080/", "");
+    check("", &shop, &["shop.toml:1: `url`", "127.0.0.1", "loopback", "allow_addresses"]);
+    let shop = at("https://shop.example/", "origins = [\"https://[::ffff:169.254.169.254]/\"]");
+    check("", &shop, &["shop.toml:3: `origins`", "link local"]);
+    let shop = at("https://10.1.2.3/", "allow_addresses = [\"10.1.2.3/16\"]");
+    check("", &shop, &["shop.toml:3: `allow_addresses[0]`", "`10.1.0.0/16`"]);
+    let shop = at("https://10.2.0.1/", "allow_addresses = [\"10.1.0.0/16\"]");
+    check("[http]\nallow_addresses = [\"127.0.0.1\"]", &shop, &["shop.toml:1: `url`", "10.2.0.1"]);
     check("", "url = \"shop.example\"\nplugin = \"plain\"\n", &["shop.toml:1: `url`", "absolute"]);
     check("", "url = \"http://a.example/\"\nplugin = \"plane\"\n", &["shop.toml:2: `plugin`", "`plane`"]);
     check("", &format!("{fine}ladder = [\"1s\", \"8 days\"]\n"), &["shop.toml:3: `ladder`", "7 days"]);

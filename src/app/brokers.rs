@@ -62,7 +62,7 @@ fn fetch() -> anyhow::Result<Arc<dyn broker::amqp::Fetch>> {
     const LONGEST_ANSWER: usize = 16 << 20;
     let settings = http::Settings { longest_reply: LONGEST_ANSWER, ..http::Settings::default() };
     let roots = http::TlsRoots::system()?;
-    Ok(Arc::new(ManagementClient(http::Client::new(&settings, &roots))))
+    Ok(Arc::new(ManagementClient(http::Client::new(&settings, &roots, &http::Reach::anywhere()))))
 }
 
 struct ManagementClient(http::Client);

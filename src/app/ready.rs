@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use crate::config::{self, Config, LadderChoice, Problem};
 use crate::delivery::{Merchant, Shadow, Way};
-use crate::domain::Ladder;
+use crate::domain::{Ladder, Origin};
 use crate::{http, plugin};
 
 /// What all merchants have in common: what their files need not say, and whom is trusted.
 pub(super) struct Terms {
     /// Bounds of the way to a merchant that does not say otherwise.
     http: http::Settings,
+    /// Subnets that are allowed for every merchant.
+    allow_addresses: Vec<http::Subnet>,
     /// Attempts under way at once for a merchant that does not say otherwise.
     in_flight: usize,
     /// The ladder of merchants without one of their own.
@@ -26,7 +28,8 @@ impl Terms {
         let roots = http::TlsRoots::system()?;
         let (http, in_flight) = (config.http, config.in_flight_per_merchant);
         let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
-        Ok(Self { http, in_flight, ladder, roots, plugins })
+        let allow_addresses = config.allow_addresses.clone();
+        Ok(Self { http, allow_addresses, in_flight, ladder, roots, plugins })
     }
 }
 
@@ -60,9 +63,24 @@ pub(super) async fn ready(
     settings.timeouts.first_byte = theirs.first_byte.or(theirs.total).unwrap_or(settings.timeouts.first_byte);
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
     let in_flight = merchant.in_flight.unwrap_or(terms.in_flight);
-    let way = Way::new(&settings, in_flight, &terms.roots, before.map(|before| &before.way));
+    let reach = reach(terms, merchant)?;
+    let way = Way::new(&settings, &reach, in_flight, &terms.roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
     Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
+}
+
+/// Where the merchant's connections may go. What can be told to be refused without looking a name up is told now.
+fn reach(terms: &Terms, merchant: &config::Merchant) -> Result<http::Reach, Problem> {
+    let allowed = terms.allow_addresses.iter().chain(&merchant.allow_addresses).copied();
+    let reach = http::Reach::guarded(allowed, merchant.origins.iter().map(Origin::port));
+    for (index, origin) in merchant.origins.iter().enumerate() {
+        let key = if index == 0 { "url" } else { "origins" };
+        reach.check_host(origin.host(), origin.port()).map_err(|refusal| {
+            let problem = format!("{refusal}: if it is meant, name it or its subnet there");
+            merchant.wrong(key, problem)
+        })?;
+    }
+    Ok(reach)
 }
 
 /// The plugin that runs beside the merchant's own: it is told the same, but for its settings.

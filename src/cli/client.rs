@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ApiAddress, Failure, Send, Status};
 use crate::domain::{Reply, Request};
-use crate::http::{Client, Settings, TlsRoots};
+use crate::http::{Client, Reach, Settings, TlsRoots};
 
 pub(super) async fn send(arguments: &Send) -> Result<(), Failure> {
     let record = if arguments.record.as_os_str() == "-" {
@@ -46,7 +46,7 @@ pub(super) async fn ask(api: &ApiAddress, method: Method, path: &str, body: Byte
     let address = format!("{}{path}", api.api.trim_end_matches('/'));
     let uri: Uri = address.parse().with_context(|| format!("`{address}` is no URL"))?;
     let settings = Settings { longest_reply: 16 << 20, ..Settings::default() };
-    let client = Client::new(&settings, &TlsRoots::system()?);
+    let client = Client::new(&settings, &TlsRoots::system()?, &Reach::anywhere());
     let request = Request { method, uri, headers: HeaderMap::new(), body };
     client.send(request).await.map_err(|failure| {
         anyhow!("no answer from {} ({}): does the gateway run there?", api.api, failure.name())

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::HeaderValue;
+use ::http::HeaderValue;
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::{Document, Problem};
-use super::values::{Count, Delay, HashPrefix, JitterPart, SecretText, Span};
+use super::values::{AllowedSubnet, Count, Delay, HashPrefix, JitterPart, SecretText, Span};
 use crate::domain::{Ladder, MerchantId, Origin};
-use crate::plugin;
+use crate::{http, plugin};
 
 /// One merchant, as its file says.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Merchant {
     pub url: String,
     /// What its plugin may address: the origin of `url`, then those of `origins`.
     pub origins: Vec<Origin>,
+    /// Subnets that it may be told at beside public addresses.
+    pub allow_addresses: Vec<http::Subnet>,
     /// The name of its plugin.
     pub plugin: String,
     /// The beginning of the SHA-256 of the one version of it that will do, 16 to 64 hexadecimal digits: a pin.
@@ -106,6 +108,7 @@ impl Merchant {
             file: path.to_owned(),
             url: file.url.text,
             origins,
+            allow_addresses: file.allow_addresses.into_iter().map(|subnet| subnet.0).collect(),
             plugin: file.plugin,
             plugin_hash: file.plugin_hash.map(|hash| hash.0),
             settings_json,
@@ -188,6 +191,8 @@ struct File {
     url: Url,
     #[serde(default)]
     origins: Vec<Url>,
+    #[serde(default)]
+    allow_addresses: Vec<AllowedSubnet>,
     plugin: String,
     plugin_hash: Option<HashPrefix>,
     #[serde(default)]

@@ -62,6 +62,8 @@ pub struct Config {
     pub drain: Duration,
     /// Bounds of the way to a merchant that does not say otherwise.
     pub http: http::Settings,
+    /// Subnets that every merchant may be told at beside public addresses.
+    pub allow_addresses: Vec<http::Subnet>,
     /// Bounds of plugins.
     pub plugin: plugin::Settings,
     /// How many journal entries one transaction takes at most.
@@ -171,6 +173,7 @@ impl Config {
             in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
             drain: raw.delivery.drain.get(),
             http: http_settings(&raw.http),
+            allow_addresses: raw.http.allow_addresses.iter().map(|subnet| subnet.0).collect(),
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
             journal_batch: raw.journal.batch.size(),
             transcripts: raw.journal.transcripts,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Count, Delay, JitterPart, SecretText, SecretTexts, Span};
+use super::values::{AllowedSubnet, Count, Delay, JitterPart, SecretText, SecretTexts, Span};
 use crate::domain::{Jitter, MerchantId};
 use crate::replay::Keep;
 
@@ -142,6 +142,7 @@ table! {
         longest_headers_bytes: Count<{ 8 << 10 }, { 1 << 20 }> = Count::of(16 << 10),
         idle_connections_per_merchant: Room = Room::of(8),
         idle_timeout: Timeout = Timeout::of_milliseconds(60_000),
+        allow_addresses: Vec<AllowedSubnet> = Vec::new(),
     }
 }
 

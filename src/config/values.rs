@@ -126,6 +126,17 @@ impl<'de> Deserialize<'de> for HashPrefix {
     }
 }
 
+/// A subnet that connections to merchants may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AllowedSubnet(pub(super) crate::http::Subnet);
+
+impl<'de> Deserialize<'de> for AllowedSubnet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|problem| de::Error::custom(format!("`{text}` {problem}")))
+    }
+}
+
 /// Where a secret is to be had: `env:NAME`, or `file:PATH` without its last line break. Any other text is the secret
 /// itself. Never printed, and overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::header::AUTHORIZATION;
 
 use crate::clock;
-use crate::domain::{Envelope, Happened, Reply, Request, Verdict};
+use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, TransportFailure, Verdict};
 use crate::journal;
 use crate::plugin::{AttemptContext, CallError};
 use crate::replay::Transcript;
@@ -53,6 +53,11 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     let mut record = record_of(&request, &context, plugin);
     let mut failed = None;
     let happened = match merchant.way.client().send(request).await {
+        // No request went out, so there is no attempt to record or to spend.
+        Err(TransportFailure::AddressRefused) => {
+            let held = Happened::Held(HoldReason::AddressRefused);
+            return Attempted { transcript, ..Attempted::without(held) };
+        }
         Err(failure) => Happened::NoReply(failure),
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());

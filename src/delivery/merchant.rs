@@ -35,30 +35,34 @@ pub struct Merchant {
 #[derive(Clone)]
 pub struct Way {
     settings: http::Settings,
+    reach: http::Reach,
     in_flight: usize,
     client: Arc<http::Client>,
     slots: Arc<Semaphore>,
 }
 
 impl Way {
-    /// A way for so many attempts at once. What is as it was `before` is kept: the connections if the settings are the
-    /// same, the places if there are as many. Otherwise what is under way ends on what it has.
+    /// A way for so many attempts at once, to nowhere beyond `reach`. What is as it was `before` is kept: the connections
+    /// if the settings and the reach are the same, the places if there are as many. Otherwise what is under way ends on what it has.
     #[must_use]
     pub fn new(
         settings: &http::Settings,
+        reach: &http::Reach,
         in_flight: usize,
         roots: &http::TlsRoots,
         before: Option<&Self>,
     ) -> Self {
         let client = match before {
-            Some(before) if before.settings == *settings => Arc::clone(&before.client),
-            Some(_) | None => Arc::new(http::Client::new(settings, roots)),
+            Some(before) if before.settings == *settings && before.reach == *reach => {
+                Arc::clone(&before.client)
+            }
+            Some(_) | None => Arc::new(http::Client::new(settings, roots, reach)),
         };
         let slots = match before {
             Some(before) if before.in_flight == in_flight => Arc::clone(&before.slots),
             Some(_) | None => Arc::new(Semaphore::new(in_flight)),
         };
-        Self { settings: *settings, in_flight, client, slots }
+        Self { settings: *settings, reach: reach.clone(), in_flight, client, slots }
     }
 
     /// The merchant's client.
@@ -107,18 +111,21 @@ mod tests {
     async fn a_way_keeps_what_has_not_changed() {
         let roots = http::TlsRoots::system().expect("roots");
         let settings = http::Settings::default();
-        let first = Way::new(&settings, 1, &roots, None);
+        let reach = http::Reach::guarded([], []);
+        let first = Way::new(&settings, &reach, 1, &roots, None);
         let place = first.slot().expect("a place");
-        let same = Way::new(&settings, 1, &roots, Some(&first));
+        let same = Way::new(&settings, &reach, 1, &roots, Some(&first));
         assert!(same.slot().is_none(), "the place is taken on both");
         assert!(Arc::ptr_eq(&first.client, &same.client));
-        let wider = Way::new(&settings, 2, &roots, Some(&first));
+        let wider = Way::new(&settings, &reach, 2, &roots, Some(&first));
         assert!(wider.slot().is_some());
         assert!(Arc::ptr_eq(&first.client, &wider.client));
         let other = http::Settings { longest_reply: 1, ..settings };
-        let other = Way::new(&other, 1, &roots, Some(&first));
+        let other = Way::new(&other, &reach, 1, &roots, Some(&first));
         assert!(other.slot().is_none());
         assert!(!Arc::ptr_eq(&first.client, &other.client));
+        let nearer = Way::new(&settings, &http::Reach::guarded([], [8443]), 1, &roots, Some(&first));
+        assert!(!Arc::ptr_eq(&first.client, &nearer.client), "no connection to where nobody may go any more");
         drop(place);
         assert!(other.slot().is_some());
     }

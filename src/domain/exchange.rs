@@ -46,6 +46,18 @@ impl Origin {
 }
 
 impl Origin {
+    /// The host as it stands in a URL: an IPv6 address has its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, which is the scheme's own where the URL names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Host, and port where it is not the scheme's own.
     fn authority(&self) -> String {
         match (self.scheme.as_str(), self.port) {

@@ -65,6 +65,9 @@ pub enum HoldReason {
         /// When it may be tried again.
         until: Moment,
     },
+    /// No address of the merchant's host may be connected to: it is not public, and nobody has allowed it. Nothing was
+    /// sent, and it is for an operator, or for whoever looks after the host's name, to mend.
+    AddressRefused,
     /// The merchant has as many attempts under way as it may.
     MerchantBusy,
     /// The gateway has no room for a plugin call just now.
@@ -79,6 +82,7 @@ impl HoldReason {
             Self::UnknownMerchant => "unknown_merchant",
             Self::PluginFault(_) => "plugin_fault",
             Self::BreakerOpen { .. } => "breaker_open",
+            Self::AddressRefused => "address_refused",
             Self::MerchantBusy => "merchant_busy",
             Self::GatewayBusy => "gateway_busy",
         }
@@ -88,12 +92,16 @@ impl HoldReason {
     fn passes(&self) -> bool {
         match self {
             Self::MerchantBusy | Self::GatewayBusy => true,
-            Self::UnknownMerchant | Self::PluginFault(_) | Self::BreakerOpen { .. } => false,
+            Self::UnknownMerchant
+            | Self::PluginFault(_)
+            | Self::BreakerOpen { .. }
+            | Self::AddressRefused => false,
         }
     }
 
     /// The [`name`](Self::name)s of what another version of the plugin, or of the merchant's file, may end.
-    pub const MENDABLE: &'static [&'static str] = &["plugin_fault", "breaker_open", "unknown_merchant"];
+    pub const MENDABLE: &'static [&'static str] =
+        &["plugin_fault", "breaker_open", "unknown_merchant", "address_refused"];
 
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most; but never longer than
     /// twice what the row has lasted, so that a row that was begun anew ([`Progress::released`]) waits little again.
@@ -102,7 +110,7 @@ impl HoldReason {
             Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant => {
                 (Duration::from_secs(1), Duration::from_secs(64))
             }
-            Self::PluginFault(_) | Self::BreakerOpen { .. } => {
+            Self::PluginFault(_) | Self::BreakerOpen { .. } | Self::AddressRefused => {
                 (Duration::from_secs(4), Duration::from_secs(256))
             }
         };
@@ -110,7 +118,11 @@ impl HoldReason {
         let delay = (least * (1 << doublings)).min(least.max(2 * now.since(held.since))).min(most);
         match self {
             Self::BreakerOpen { until } => delay.max(until.since(now)),
-            Self::UnknownMerchant | Self::PluginFault(_) | Self::MerchantBusy | Self::GatewayBusy => delay,
+            Self::UnknownMerchant
+            | Self::PluginFault(_)
+            | Self::AddressRefused
+            | Self::MerchantBusy
+            | Self::GatewayBusy => delay,
         }
     }
 }
@@ -123,6 +135,10 @@ impl fmt::Display for HoldReason {
             Self::BreakerOpen { until } => write!(
                 formatter,
                 "the plugin failed too often in a row for this merchant: its breaker is open until {until}"
+            ),
+            Self::AddressRefused => formatter.write_str(
+                "no address of the merchant's host may be connected to (the log says which): name its subnet in \
+                 `allow_addresses` of the merchant's file if it is meant",
             ),
             Self::MerchantBusy => {
                 formatter.write_str("the merchant has as many attempts under way as it may")
@@ -219,6 +235,7 @@ mod tests {
             2 => Just(Happened::Held(HoldReason::PluginFault("trap".into()))),
             1 => Just(Happened::Held(HoldReason::BreakerOpen { until: Moment::from_unix_milliseconds(2_000_000) })),
             2 => Just(Happened::Held(HoldReason::UnknownMerchant)),
+            1 => Just(Happened::Held(HoldReason::AddressRefused)),
         ]
     }
 
@@ -268,7 +285,7 @@ mod tests {
                         prop_assert_eq!(next.held.map(|held| held.since), Some(since));
                         let closed = match why {
                             HoldReason::BreakerOpen { until } => until.since(now),
-                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_)
+                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_) | HoldReason::AddressRefused
                             | HoldReason::MerchantBusy | HoldReason::GatewayBusy => Duration::ZERO,
                         };
                         let wait = next.due.since(now);

@@ -25,11 +25,14 @@ pub enum Verdict {
     },
 }
 
-/// Why there is no reply to judge. Always means: try again.
+/// Why there is no reply to judge. Always means: try again; one that was refused an address has not even been tried, and
+/// is held ([`HoldReason::AddressRefused`](super::HoldReason::AddressRefused)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportFailure {
     /// The host's name has no address.
     NameNotResolved,
+    /// No address of the host may be connected to. Nothing was sent.
+    AddressRefused,
     /// No connection came about.
     ConnectFailed,
     /// No connection came about in time.
@@ -56,6 +59,7 @@ impl TransportFailure {
     pub fn name(self) -> &'static str {
         match self {
             Self::NameNotResolved => "name_not_resolved",
+            Self::AddressRefused => "address_refused",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimedOut => "connect_timed_out",
             Self::TlsFailed => "tls_failed",
@@ -73,6 +77,7 @@ impl fmt::Display for TransportFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::NameNotResolved => "the merchant's host name has no address",
+            Self::AddressRefused => "no address of the merchant's host may be connected to",
             Self::ConnectFailed => "no connection to the merchant came about",
             Self::ConnectTimedOut => "no connection to the merchant came about in time",
             Self::TlsFailed => "the TLS handshake with the merchant failed",

@@ -17,7 +17,9 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::address_guard::Reach;
 use super::connect::Connector;
+use super::resolve::{Resolve, SystemNames};
 use super::{Settings, TlsRoots, failure};
 use crate::domain::{Reply, Request, TransportFailure};
 
@@ -42,9 +44,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without a connection yet. Cheap: no task, no socket, no copy of the trusted authorities.
+    /// A client without a connection yet, whose connections go no further than `reach`. Cheap: no task, no socket, no copy of
+    /// the trusted authorities.
     #[must_use]
-    pub fn new(settings: &Settings, roots: &TlsRoots) -> Self {
+    pub fn new(settings: &Settings, roots: &TlsRoots, reach: &Reach) -> Self {
+        Self::with_resolver(settings, roots, reach, Arc::new(SystemNames::new()))
+    }
+
+    /// The same, with another name look-up than the system's.
+    #[must_use]
+    pub fn with_resolver(
+        settings: &Settings,
+        roots: &TlsRoots,
+        reach: &Reach,
+        names: Arc<dyn Resolve>,
+    ) -> Self {
         let connections = Arc::new(Connections::default());
         let settings = Settings {
             longest_header_section: settings.longest_header_section.max(SHORTEST_HEADER_SECTION),
@@ -67,7 +81,7 @@ impl Client {
             // put on another. hyper hands it back only when not one byte of it was written; one that may have been
             // received, even in part, fails and is not repeated here.
             .retry_canceled_requests(true)
-            .build(Connector::new(roots, settings.timeouts));
+            .build(Connector::new(roots, settings.timeouts, reach.clone(), names));
         Self { settings, pool, _connections: connections }
     }
 
@@ -85,12 +99,14 @@ impl Client {
         let result = self.exchange(outgoing(request)).await;
         result.map_err(|failed| {
             // The path and query stay out of the log: they may hold what is the merchant's alone.
-            tracing::debug!(
-                merchant_authority = authority.as_ref().map(tracing::field::display),
-                failure = failed.failure.name(),
-                cause = failed.cause,
-                "no reply"
-            );
+            let authority = authority.as_ref().map(tracing::field::display);
+            let (failure, cause) = (failed.failure.name(), failed.cause);
+            if failed.failure == TransportFailure::AddressRefused {
+                // Somebody's configuration is wrong, or somebody is trying something: an operator is to know which address.
+                tracing::warn!(merchant_authority = authority, failure, cause, "no connection is made");
+            } else {
+                tracing::debug!(merchant_authority = authority, failure, cause, "no reply");
+            }
             failed.failure
         })
     }

@@ -1,12 +1,14 @@
-//! Getting a connection: name look-up, TCP, TLS, within one time-out and with one named failure for each.
+//! Getting a connection: name look-up, address guard, TCP, TLS, within one time-out and with one named failure for each.
 //!
 //! The libraries' own errors do not say by type which of the three steps failed. So each step is wrapped on its own, and
 //! an error gets its name where it is known what was being done.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::future::{Ready, ready};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,9 +19,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tower_service::Service;
 
+use super::address_guard::Reach;
+use super::resolve::Resolve;
 use super::unblocked::Unblocked;
 use super::{Timeouts, TlsRoots};
 use crate::domain::TransportFailure;
@@ -37,12 +40,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(roots: &TlsRoots, timeouts: Timeouts) -> Self {
-        let lookup = Lookup { running: Arc::new(Semaphore::new(MOST_LOOKUPS)) };
-        let mut tcp = HttpConnector::new_with_resolver(lookup);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        Self { https: HttpsConnector::from((Tcp(tcp), roots.config())), timeouts }
+    pub(super) fn new(roots: &TlsRoots, timeouts: Timeouts, reach: Reach, names: Arc<dyn Resolve>) -> Self {
+        Self { https: HttpsConnector::from((Tcp { reach, names }, roots.config())), timeouts }
     }
 }
 
@@ -92,9 +91,15 @@ impl Error for NotConnected {
     }
 }
 
-/// Name look-up and TCP.
+/// Name look-up, the address guard, and TCP.
+///
+/// The look-up is done here and once: what it said is checked, and exactly the addresses that passed are handed to the
+/// library, which looks nothing up by itself. So a name whose address changes between the look and the connection gains nothing.
 #[derive(Clone)]
-struct Tcp(HttpConnector<Lookup>);
+struct Tcp {
+    reach: Reach,
+    names: Arc<dyn Resolve>,
+}
 
 impl Service<Uri> for Tcp {
     type Response = TokioIo<TcpStream>;
@@ -106,23 +111,68 @@ impl Service<Uri> for Tcp {
     }
 
     fn call(&mut self, origin: Uri) -> Self::Future {
-        let connecting = self.0.call(origin);
+        let this = self.clone();
         Box::pin(async move {
-            connecting.await.map_err(|cause| {
-                let failure = tcp_failure(&cause);
-                NotConnected { failure, cause: Some(cause.into()) }
-            })
+            let addresses = this.checked_addresses(&origin).await?;
+            connect(addresses).await
         })
     }
 }
 
-/// The connector's error type is private, but what it carries is ours or the system's.
+impl Tcp {
+    /// Those of the origin's addresses that may be connected to; at least one.
+    async fn checked_addresses(&self, origin: &Uri) -> Result<Vec<SocketAddr>, NotConnected> {
+        let host = origin.host().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = origin.port_u16().unwrap_or(if origin.scheme_str() == Some("http") { 80 } else { 443 });
+        let found = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => self
+                .names
+                .resolve(host)
+                .await
+                .map_err(|cause| not_connected(TransportFailure::NameNotResolved, cause))?,
+        };
+        let mut refusal = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            let address = SocketAddr::new(address, port);
+            match self.reach.check(address) {
+                Ok(()) => allowed.push(address),
+                Err(reason) => refusal = Some(reason),
+            }
+        }
+        match (allowed.is_empty(), refusal) {
+            (false, _) => Ok(allowed),
+            (true, Some(refusal)) => Err(not_connected(TransportFailure::AddressRefused, refusal)),
+            (true, None) => Err(NotConnected { failure: TransportFailure::NameNotResolved, cause: None }),
+        }
+    }
+}
+
+/// Connects to the first that answers; of two families both are tried, a little apart (RFC 8305).
+async fn connect(addresses: Vec<SocketAddr>) -> Result<TokioIo<TcpStream>, NotConnected> {
+    // The library takes literal addresses without asking, so it is given a name that is nobody's.
+    let port = addresses.first().map_or(0, SocketAddr::port);
+    let uri = format!("http://checked.invalid:{port}")
+        .parse()
+        .map_err(|cause: http::uri::InvalidUri| not_connected(TransportFailure::ConnectFailed, cause))?;
+    let mut tcp = HttpConnector::new_with_resolver(Checked(addresses));
+    tcp.set_nodelay(true);
+    tcp.call(uri).await.map_err(|cause| {
+        let failure = tcp_failure(&cause);
+        not_connected(failure, cause)
+    })
+}
+
+fn not_connected(failure: TransportFailure, cause: impl Into<Cause>) -> NotConnected {
+    NotConnected { failure, cause: Some(cause.into()) }
+}
+
+/// The connector's error type is private, but what it carries is the system's.
 fn tcp_failure(error: &(dyn Error + 'static)) -> TransportFailure {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<NotResolved>() {
-            return TransportFailure::NameNotResolved;
-        }
         // The system itself gives up on an address that does not answer.
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             return TransportFailure::ConnectTimedOut;
@@ -132,53 +182,20 @@ fn tcp_failure(error: &(dyn Error + 'static)) -> TransportFailure {
     TransportFailure::ConnectFailed
 }
 
-/// How many look-ups may run at a time for one merchant. The system's look-up blocks a thread, cannot be stopped and may
-/// take longer than any time-out of ours; without this bound, merchants with dead name servers would take all threads.
-const MOST_LOOKUPS: usize = 4;
-
-/// The system's name look-up.
+/// Answers each question of the library's with what was checked.
 #[derive(Clone)]
-struct Lookup {
-    running: Arc<Semaphore>,
-}
+struct Checked(Vec<SocketAddr>);
 
-impl Service<Name> for Lookup {
+impl Service<Name> for Checked {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = NotResolved;
-    type Future = Boxed<Self::Response, NotResolved>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NotResolved>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        let running = Arc::clone(&self.running);
-        Box::pin(async move {
-            let permit =
-                running.acquire_owned().await.map_err(|closed| NotResolved(io::Error::other(closed)))?;
-            let looking_up = tokio::task::spawn_blocking(move || {
-                let addresses = (name.as_str(), 0).to_socket_addrs();
-                // Given back when the thread is free again, even if nobody waits for the answer any more.
-                drop(permit);
-                addresses
-            });
-            looking_up.await.map_err(io::Error::other).flatten().map_err(NotResolved)
-        })
-    }
-}
-
-/// The name has no address.
-#[derive(Debug)]
-struct NotResolved(io::Error);
-
-impl fmt::Display for NotResolved {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the name look-up failed")
-    }
-}
-
-impl Error for NotResolved {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(self.0.clone().into_iter()))
     }
 }

@@ -8,7 +8,7 @@ use super::guest::{Algorithm, needing};
 use super::{path, test_key};
 
 /// A merchant's file that ends here gets its keys from the test; its next line is the third.
-const HEAD: &str = "url = \"http://127.0.0.1:1/\"\nplugin = \"guest\"\n";
+const HEAD: &str = "url = \"http://shop.example/\"\nplugin = \"guest\"\n";
 
 /// Has `config check` look at a merchant's file, and gives back what it says; `None` if all is fine.
 fn check(keys: &str) -> Option<String> {

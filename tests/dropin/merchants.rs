@@ -75,3 +75,30 @@ async fn a_merchants_file_changes_keeps_its_last_good_form_and_goes() {
     merchant(&gateway, "shop", "plain", &one.url("/"), "");
     gateway.wait_for_state("n5", "ended", SOON).await;
 }
+
+/// A merchant whose name leads to where nobody may go is not tried, and loses no attempt by it; as soon as its file allows
+/// the address, it is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_refused_holds_until_the_merchants_file_allows_it() {
+    let stub = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = gateway("");
+    let file = gateway.folder().join("paynotify.toml");
+    let text = fs::read_to_string(&file).expect("its configuration");
+    fs::write(&file, text.replace("allow_addresses = [\"127.0.0.0/8\"]", "")).expect("written");
+    let url = stub.url("/").replace("127.0.0.1", "localhost");
+    merchant(&gateway, "shop", "plain", &url, "");
+    gateway.start();
+    gateway.ready().await;
+    gateway.send(&record("n1", "shop", "o1")).await;
+    let story = gateway.wait_for_state("n1", "held", SOON).await;
+    assert!(story["reason"].as_str().is_some_and(|reason| reason.contains("allow_addresses")), "{story}");
+    assert_eq!(story["attempts"], json!([]), "no attempt was made");
+    let told = gateway.log_lines().into_iter().find(|line| line["failure"] == "address_refused");
+    let told = told.expect("the log tells which address");
+    assert!(told["cause"].as_str().is_some_and(|cause| cause.contains("loopback")), "{told}");
+    assert_eq!(stub.requests().len(), 0);
+    merchant(&gateway, "shop", "plain", &url, "allow_addresses = [\"127.0.0.1\", \"::1\"]");
+    let story = gateway.wait_for_state("n1", "ended", SOON).await;
+    assert_eq!((&story["outcome"], &story["attempts_made"]), (&json!("confirmed"), &json!(1)));
+    assert!(gateway.stop().success());
+}

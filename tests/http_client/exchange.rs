@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, Settings, Timeouts};
+use paynotify::http::{Client, Reach, Settings, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -179,7 +179,7 @@ async fn reading_no_further_than(bytes: &'static [u8]) -> Peer {
 async fn a_reply_before_the_request_is_all_sent_counts() {
     let peer = reading_no_further_than(EARLY_REPLY).await;
     let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
-    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers());
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers(), &Reach::anywhere());
     let long = vec![b'x'; 32 * 1024 * 1024];
     let reply = client.send(request("POST", &peer.url("/"), &[], &long)).await.expect("a reply");
     assert_eq!(text(&reply), (413, ""));
@@ -190,7 +190,7 @@ async fn a_reply_before_the_request_is_all_sent_counts() {
 async fn a_request_that_is_never_read_is_given_up() {
     let peer = reading_no_further_than(b"").await;
     let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
-    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers());
+    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &strangers(), &Reach::anywhere());
     let long = vec![b'x'; 32 * 1024 * 1024];
     let failed = client.send(request("POST", &peer.url("/"), &[], &long)).await.map(|_| ());
     assert_eq!(failed, Err(TransportFailure::FirstByteTimedOut));
@@ -222,7 +222,8 @@ async fn until_only_the_peer_is_left() {
 
 #[tokio::test]
 async fn a_body_of_just_the_longest_length_is_whole() {
-    let client = Client::new(&Settings { longest_reply: 7, ..Settings::default() }, &strangers());
+    let client =
+        Client::new(&Settings { longest_reply: 7, ..Settings::default() }, &strangers(), &Reach::anywhere());
     for (body, kept, truncated) in
         [("", "", false), ("success", "success", false), ("success!", "success", true)]
     {
@@ -379,7 +380,11 @@ async fn one_merchants_hanging_connections_are_nobody_elses() {
 
 #[tokio::test]
 async fn no_more_connections_are_kept_idle_than_allowed() {
-    let client = Client::new(&Settings { idle_connections: 2, ..Settings::default() }, &strangers());
+    let client = Client::new(
+        &Settings { idle_connections: 2, ..Settings::default() },
+        &strangers(),
+        &Reach::anywhere(),
+    );
     let merchant = StubMerchant::start(always(Answer::Confirm)).await;
     let url = merchant.url("/");
     for _ in 0..2 {

@@ -4,6 +4,7 @@
 //! because they tell "cut off" from "waited for the peer", not fast machines from slow ones.
 
 mod exchange;
+mod guard;
 mod misbehaving;
 mod peer;
 #[path = "../support/mod.rs"]
@@ -14,7 +15,7 @@ mod tls;
 use std::time::Duration;
 
 use paynotify::domain::{Reply, Request, TransportFailure, UncheckedRequest};
-use paynotify::http::{Client, Settings, Timeouts, TlsRoots};
+use paynotify::http::{Client, Reach, Settings, Timeouts, TlsRoots};
 
 /// Far longer than anything takes that is not waiting for a peer.
 const SOON: Duration = Duration::from_secs(3);
@@ -36,11 +37,11 @@ fn strangers() -> TlsRoots {
 }
 
 fn client() -> Client {
-    Client::new(&Settings::default(), &strangers())
+    Client::new(&Settings::default(), &strangers(), &Reach::anywhere())
 }
 
 fn hasty_client(timeouts: Timeouts) -> Client {
-    Client::new(&Settings { timeouts, ..Settings::default() }, &strangers())
+    Client::new(&Settings { timeouts, ..Settings::default() }, &strangers(), &Reach::anywhere())
 }
 
 /// Sends to a peer of whom no reply can be expected.

@@ -1,7 +1,7 @@
 //! Peers that do not answer, or not in HTTP: each way of it has its name.
 
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, Settings};
+use paynotify::http::{Client, Reach, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -85,7 +85,8 @@ async fn header_sections_without_measure() {
 
 #[tokio::test]
 async fn as_many_header_fields_as_allowed() {
-    let client = Client::new(&Settings { most_headers: 150, ..Settings::default() }, &strangers());
+    let client =
+        Client::new(&Settings { most_headers: 150, ..Settings::default() }, &strangers(), &Reach::anywhere());
     for (count, fits) in [(149, true), (150, false)] {
         let fields = "x:1\r\n".repeat(count);
         let peer = Peer::answering(format!("HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n")).await;

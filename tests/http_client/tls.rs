@@ -12,7 +12,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, InvalidRoots, Settings, Timeouts, TlsRoots};
+use paynotify::http::{Client, InvalidRoots, Reach, Settings, Timeouts, TlsRoots};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
@@ -117,7 +117,7 @@ async fn a_private_authority_is_believed_when_it_is_named() {
     let peer = confirming(authority.server("127.0.0.1", &[])).await;
     let both = strangers().and_private(authority.pem().as_bytes()).expect("a certificate");
     for roots in [authority.roots(), both] {
-        let client = Client::new(&Settings::default(), &roots);
+        let client = Client::new(&Settings::default(), &roots, &Reach::anywhere());
         assert_eq!(text(&client.send(post(&https(peer.address))).await.expect("a reply")), (200, "success"));
     }
 }
@@ -127,7 +127,7 @@ async fn a_stranger_is_not_believed() {
     let peer = confirming(Authority::new().server("127.0.0.1", &[])).await;
     let system = TlsRoots::system().expect("this system trusts somebody");
     for roots in [strangers(), system] {
-        let client = Client::new(&Settings::default(), &roots);
+        let client = Client::new(&Settings::default(), &roots, &Reach::anywhere());
         assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
     }
 }
@@ -136,7 +136,7 @@ async fn a_stranger_is_not_believed() {
 async fn another_name_is_not_believed() {
     let authority = Authority::new();
     let peer = confirming(authority.server("shop.example", &[])).await;
-    let client = Client::new(&Settings::default(), &authority.roots());
+    let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
 }
 
@@ -153,7 +153,7 @@ async fn a_peer_that_does_not_believe_us() {
         }
     })
     .await;
-    let client = Client::new(&Settings::default(), &authority.roots());
+    let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
 }
 
@@ -215,7 +215,7 @@ async fn http_2_where_the_peer_can() {
         confirmed()
     })
     .await;
-    let client = Client::new(&Settings::default(), &authority.roots());
+    let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     let url = https(peer.address);
     client.send(post(&url)).await.expect("a reply");
     for reply in futures_util::future::join_all((0..20).map(|_| client.send(post(&url)))).await {
@@ -247,7 +247,8 @@ async fn an_http_2_connection_gone_silent_is_not_used_again() {
     })
     .await;
     let timeouts = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
-    let client = Client::new(&Settings { timeouts, ..Settings::default() }, &authority.roots());
+    let client =
+        Client::new(&Settings { timeouts, ..Settings::default() }, &authority.roots(), &Reach::anywhere());
     let url = https(peer.address);
     client.send(post(&url)).await.expect("a reply");
     freeze.notify_one();
@@ -260,7 +261,7 @@ async fn an_http_2_connection_gone_silent_is_not_used_again() {
 #[tokio::test]
 async fn http_2_without_measure() {
     let authority = Authority::new();
-    let client = Client::new(&Settings::default(), &authority.roots());
+    let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
 
     let endless = http2(authority.server("127.0.0.1", &["h2"]), |_| {
         let frames = std::iter::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b'x'; 10_000]))));
@@ -293,7 +294,7 @@ async fn http_2_without_measure() {
 #[tokio::test]
 async fn http_2_that_is_none() {
     let authority = Authority::new();
-    let client = Client::new(&Settings::default(), &authority.roots());
+    let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     for (reply, expected) in [
         (b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), TransportFailure::InvalidResponse),
         (b"", TransportFailure::ConnectionLost),

@@ -83,7 +83,8 @@ async fn a_new_user_serves_a_merchant_by_the_readme_alone() {
     user.types("acme", put);
 
     let merchant = StubMerchant::start(in_turn([Answer::Status(500), ok()])).await;
-    let shop = shop.replace("https://shop.example/notify", &merchant.url("/notify"));
+    let here = format!("{}\"\nallow_addresses = [\"127.0.0.1", merchant.url("/notify"));
+    let shop = shop.replace("https://shop.example/notify", &here);
     let gateway = user.folder.path().join("acme/gateway");
     fs::write(gateway.join("merchants/shop.toml"), shop).expect("written");
     fs::write(gateway.join("paynotify.toml"), format!("[api]\nlisten = \"{port}\"\n")).expect("written");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use paynotify::domain::Request;
-use paynotify::http::{Client, Settings, TlsRoots};
+use paynotify::http::{Client, Reach, Settings, TlsRoots};
 use serde_json::Value;
 
 /// How long a test waits for something that should come soon. Generous, because machines are busy.
@@ -38,7 +38,7 @@ impl Gateway {
         Self::with_api(store, "", more)
     }
 
-    /// The same, with keys of its API's table.
+    /// The same, with keys of its API's table. The merchants of tests are on this machine, and the file allows that.
     pub fn with_api(store: Store, api: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["plugins", "merchants"] {
@@ -53,10 +53,12 @@ impl Gateway {
             }
         };
         let text = format!(
-            "[api]\nlisten = \"127.0.0.1:0\"\n{api}\n[log]\nformat = \"json\"\n[broker]\n{broker}\n{more}\n"
+            "[api]\nlisten = \"127.0.0.1:0\"\n{api}\n[log]\nformat = \"json\"\n\
+             [http]\nallow_addresses = [\"127.0.0.0/8\"]\n[broker]\n{broker}\n{more}\n"
         );
         fs::write(folder.path().join("paynotify.toml"), text).expect("written");
-        let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"));
+        let client =
+            Client::new(&Settings::default(), &TlsRoots::system().expect("roots"), &Reach::anywhere());
         Self { folder, store, process: None, address: String::new(), client, arguments: Vec::new() }
     }
 

@@ -63,7 +63,7 @@ impl Gateways {
             };
             let text = format!(
                 "data = \"data\"\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
-                 [delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\nmissing_after = \"{}ms\"\n\
+                 [http]\nallow_addresses = [\"127.0.0.1\"]\n[delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\nmissing_after = \"{}ms\"\n\
                  [broker]\n{broker}",
                 FURTHER.as_millis(),
                 missing_after.as_millis()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use paynotify::domain::Request;
-use paynotify::http::{Client, Settings, TlsRoots};
+use paynotify::http::{Client, Reach, Settings, TlsRoots};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -142,7 +142,7 @@ async fn keep_publishing(urls: Vec<String>, waiting: Waiting, record: Arc<Record
 }
 
 async fn keep_posting(hand: usize, addresses: Addresses, waiting: Waiting, record: Arc<Record>) {
-    let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"));
+    let client = Client::new(&Settings::default(), &TlsRoots::system().expect("roots"), &Reach::anywhere());
     let mut turn = hand;
     while let Some(id) = next(&waiting).await {
         loop {

@@ -109,7 +109,9 @@ fn write_configuration(merchant_url: &str) -> Result<PathBuf> {
         "data = \"data\"\nplugins = {plugins:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n"
     );
     let ladder = LADDER.map(|seconds| format!("\"{seconds}s\"")).join(", ");
-    let shop = format!("url = \"{merchant_url}\"\nplugin = \"plain\"\nladder = [{ladder}]\n");
+    let shop = format!(
+        "url = \"{merchant_url}\"\nplugin = \"plain\"\nallow_addresses = [\"127.0.0.1\"]\nladder = [{ladder}]\n"
+    );
     for (file, text) in [(folder.join("paynotify.toml"), gateway), (merchants.join("shop.toml"), shop)] {
         fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
     }
