@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | [`domain`] | decides; pure | nothing of this crate |
 //! | [`broker`], [`journal`], [`plugin`], [`http`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
+//! | `unblocked` | what [`http`] and [`api`] share: connections whose peers must take what they are sent | nothing of this crate |
 //! | `sqlite` | what the journal and the embedded broker share: opening a file, writing in groups | nothing of this crate |
 //! | [`replay`] | keeps an attempt's record, and makes it again | [`plugin`], [`domain`] |
 //! | [`delivery`] | carries one notification through | the edges, [`replay`], [`domain`] |
@@ -39,3 +40,4 @@ pub mod kit;
 pub mod plugin;
 pub mod replay;
 mod sqlite;
+mod unblocked;

@@ -1,22 +1,27 @@
 //! The gateway's HTTP API: notifications come in, and people ask what became of them.
 //!
-//! The rule: 202 means durable. Everything else that is known of a notification comes from the journal.
-//! Not here yet: tokens and TLS. Until then it belongs on the loopback, which is the default.
+//! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
+//! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod doors;
 mod ingest;
 mod metrics;
 mod plugins;
 mod problem;
+mod rate;
+mod serve;
+mod settings;
+mod tls;
+mod tokens;
 mod turns;
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router, middleware};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -24,8 +29,41 @@ use crate::broker::Broker;
 use crate::domain::NotificationId;
 use crate::journal::Journal;
 
+pub use doors::Rates;
+use doors::{Caller, Doorkeeper, Doors};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use serve::serve;
+pub use settings::{Settings, TlsFiles};
+pub use tls::{InvalidTls, Tls};
+pub use tokens::{Door, InvalidHash, NoRandomness, Role, Token, TokenHash, new_token};
+
+/// One way into the API.
+pub struct Route {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path, with names for what differs.
+    pub path: &'static str,
+    /// Who may take it.
+    pub door: Door,
+    handler: fn() -> MethodRouter<Api>,
+}
+
+/// Every way into the API.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
+    Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route { method: "GET", path: "/v1/plugins", door: Door::Read, handler: || get(plugins::list) },
+    Route {
+        method: "POST",
+        path: "/v1/plugins/{name}/rollback",
+        door: Door::Operate,
+        handler: || post(plugins::roll_back),
+    },
+    Route { method: "GET", path: "/healthz", door: Door::Open, handler: || get(|| async { "alive\n" }) },
+    Route { method: "GET", path: "/readyz", door: Door::Open, handler: || get(ready) },
+    Route { method: "GET", path: "/metrics", door: Door::Read, handler: || get(metrics::metrics) },
+];
 
 /// What the API works upon.
 #[derive(Clone)]
@@ -58,16 +96,16 @@ impl Api {
         self.turns.finish().await;
     }
 
-    /// The routes. A record may be `longest_body` bytes long.
-    pub fn router(self, longest_body: usize) -> Router {
-        Router::new()
-            .route("/v1/notifications", post(ingest::ingest))
-            .route("/v1/notifications/{id}", get(story))
-            .route("/v1/plugins", get(plugins::list))
-            .route("/v1/plugins/{name}/rollback", post(plugins::roll_back))
-            .route("/healthz", get(|| async { "alive\n" }))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics::metrics))
+    /// The routes, each behind its door. Of the settings it takes whom to let in, how often, and how long a body may be.
+    pub fn router(self, settings: &Settings) -> Router {
+        let doors = Arc::new(Doors::new(settings.tokens.clone(), settings.rates));
+        let with_route = |router: Router<Self>, route: &Route| {
+            let keeper = Doorkeeper { doors: Arc::clone(&doors), door: route.door };
+            let handler = (route.handler)().route_layer(middleware::from_fn_with_state(keeper, doors::keep));
+            router.route(route.path, handler)
+        };
+        let routes = ROUTES.iter().fold(Router::new(), with_route);
+        routes
             .fallback(|| async { not_found("no such resource; see README.md for the API") })
             .method_not_allowed_fallback(|| async {
                 Problem::new(
@@ -76,18 +114,22 @@ impl Api {
                     "see README.md for the API",
                 )
             })
-            .layer(DefaultBodyLimit::max(longest_body))
+            .layer(DefaultBodyLimit::max(settings.longest_body))
             .with_state(self)
     }
 }
 
-/// `GET /v1/notifications/{id}`: the whole story.
-async fn story(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+/// `GET /v1/notifications/{id}`: the whole story. A merchant's token is told of that merchant's alone.
+async fn story(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let unknown = || not_found(format!("no notification `{id}` is known"));
     let parsed: NotificationId = id.parse().map_err(|_| unknown())?;
     match api.journal.story(&parsed).await {
-        Ok(Some(story)) => Ok(Json(story).into_response()),
-        Ok(None) => Err(unknown()),
+        Ok(Some(story)) if caller.may_see(&story.merchant_id) => Ok(Json(story).into_response()),
+        Ok(Some(_) | None) => Err(unknown()),
         Err(error) => Err(unavailable(error)),
     }
 }

@@ -1,5 +1,7 @@
 //! Errors of the API: problem details (RFC 9457), for machines by their status, for people by their detail.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -16,11 +18,18 @@ pub(super) struct Problem {
     /// The field of the request at fault, such as `amount.currency`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// When it makes sense to ask again.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl std::fmt::Display) -> Self {
-        Self { title, status, detail: detail.to_string(), field: None }
+        Self { title, status, detail: detail.to_string(), field: None, retry_after: None }
+    }
+
+    pub(super) fn retry_after(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
     }
 
     pub(super) fn in_field(self, field: Option<String>) -> Self {
@@ -33,8 +42,14 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(&self)).into_response();
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let unavailable = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(after) = self.retry_after.or(unavailable.then_some(Duration::from_secs(1))) {
+            // Whole seconds, and at least one.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 
-use crate::api::Api;
+use crate::api::{self, Api};
 use crate::config::Config;
 use crate::delivery::{self, Deliverer, Rules, Shadows};
 use crate::journal::{self, Journal, SqliteJournal};
@@ -48,6 +48,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .await
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
+    let tls = config.api.tls.as_ref().map(api::Tls::load).transpose()?;
     let faults = delivery::Metrics::new(&mut registry);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let at_start = merchants.all().len();
@@ -58,9 +59,9 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
-    let serve = axum::serve(listener, api.clone().router(config.longest_body))
-        .with_graceful_shutdown(async move { drop(stopped.clone().changed().await) });
-    let mut serving = tokio::spawn(serve.into_future());
+    let (router, settings) = (api.clone().router(&config.api), config.api.clone());
+    let mut serving =
+        tokio::spawn(async move { api::serve(listener, router, &settings, tls, stopped).await });
     tracing::info!(%address, merchants = at_start, "the gateway runs");
     let mut delivering = tokio::spawn(deliverer.run(config.drain));
     let (mut served, mut delivered, mut watched) = (None, None, None);
@@ -99,7 +100,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         result.context("the watch over plugins and merchants ended by a fault")?;
     }
     if let Some(result) = served {
-        result.context("the API ended by a fault")?.context("the API ended")?;
+        result.context("the API ended by a fault")?;
     }
     if let Some(part) = failed {
         // Nothing in here can mend it; whoever started the gateway starts it again.

@@ -4,8 +4,9 @@ use std::io::Read;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{ApiAddress, Failure, Send, Status};
 use crate::domain::{Reply, Request};
@@ -47,18 +48,37 @@ pub(super) async fn ask(api: &ApiAddress, method: Method, path: &str, body: Byte
     let uri: Uri = address.parse().with_context(|| format!("`{address}` is no URL"))?;
     let settings = Settings { longest_reply: 16 << 20, ..Settings::default() };
     let client = Client::new(&settings, &TlsRoots::system()?, &Reach::anywhere());
-    let request = Request { method, uri, headers: HeaderMap::new(), body };
+    let request = Request { method, uri, headers: with_token()?, body };
     client.send(request).await.map_err(|failure| {
         anyhow!("no answer from {} ({}): does the gateway run there?", api.api, failure.name())
     })
 }
+
+/// The token comes from the environment: arguments can be seen by everybody on the machine.
+fn with_token() -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if let Ok(token) = std::env::var(TOKEN) {
+        let text = Zeroizing::new(format!("Bearer {token}"));
+        let mut value = HeaderValue::from_str(&text).map_err(|_| anyhow!("{TOKEN} holds no token"))?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+/// The variable that holds the token.
+const TOKEN: &str = "PAYNOTIFY_TOKEN";
 
 pub(super) fn answer(reply: &Reply, expected: StatusCode) -> anyhow::Result<Value> {
     let value: Value = serde_json::from_slice(&reply.body)
         .with_context(|| format!("the answer ({}) is no JSON: is that a paynotify gateway?", reply.status))?;
     if reply.status != expected {
         let field = value["field"].as_str().map(|field| format!(" (field `{field}`)")).unwrap_or_default();
-        bail!("{}: {}{field}", text(&value["title"]), text(&value["detail"]));
+        let hint = match reply.status {
+            StatusCode::UNAUTHORIZED => format!(": put one into the environment variable {TOKEN}"),
+            _ => String::new(),
+        };
+        bail!("{}: {}{field}{hint}", text(&value["title"]), text(&value["detail"]));
     }
     Ok(value)
 }

@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod plugin;
 mod run;
+mod token;
 mod topology;
 
 use std::path::PathBuf;
@@ -33,6 +34,9 @@ enum Verb {
     /// Looks at configurations.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Makes tokens for the API.
+    #[command(subcommand)]
+    Token(token::TokenVerb),
     /// Tries, records, checks, replays and looks after plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
@@ -99,7 +103,7 @@ struct ConfigFile {
 
 #[derive(Debug, Args)]
 struct ApiAddress {
-    /// Where the gateway's API is.
+    /// Where the gateway's API is. Its token, if it wants one, comes from the environment: PAYNOTIFY_TOKEN.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8460", env = "PAYNOTIFY_API")]
     api: String,
     /// Prints the answer as JSON, for machines.
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
             Verb::Status(status) => client::status(&status).await,
             Verb::Config(ConfigVerb::Check(file)) => config::check(&file.config).await,
             Verb::Config(ConfigVerb::Default) => config::print_default(),
+            Verb::Token(token::TokenVerb::New(new)) => token::new(&new),
             Verb::Plugin(verb) => plugin::main(&verb).await,
         }
     });

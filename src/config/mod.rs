@@ -3,6 +3,7 @@
 //! The rule: what comes out of here is valid, and what is wrong is said with file, line and key. All problems that
 //! can be found are found at once. What needs a loaded plugin to be checked is checked in [`crate::app`].
 
+mod api;
 mod document;
 mod files;
 mod merchant;
@@ -48,8 +49,8 @@ pub struct Config {
     pub dropin: Dropin,
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// The longest record that the API takes, in bytes.
-    pub longest_body: usize,
+    /// How the API is served, and to whom.
+    pub api: crate::api::Settings,
     /// Where notifications wait. The rungs are not filled in: they follow from the merchants' ladders.
     pub broker: Broker,
     /// The ladder of merchants without one of their own.
@@ -136,6 +137,7 @@ impl Config {
             .unwrap_or_default();
         let ladder = ladder(&document, &raw.delivery, &mut problems);
         let data = folder.join(&raw.data);
+        let api = api::settings(&document, &raw.api, &mut problems);
         let broker = broker(&document, &raw.broker, &data, &mut problems);
         if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(document.wrong("log.level", error));
@@ -160,7 +162,7 @@ impl Config {
             merchants_seen,
             dropin: Dropin { scan: raw.dropin.scan.get(), settle: raw.dropin.settle.get() },
             listen: raw.api.listen,
-            longest_body: raw.api.longest_body_bytes.size(),
+            api,
             broker,
             ladder,
             policy: Policy {

@@ -63,8 +63,46 @@ table! {
     /// `[api]`
     Api {
         listen: std::net::SocketAddr = std::net::SocketAddr::from(([127, 0, 0, 1], 8460)),
+        insecure_listen: bool = false,
+        tokens: Vec<Token> = Vec::new(),
+        tls: Option<Tls> = None,
+        requests_per_second: Count<1, 1_000_000> = Count::of(5_000),
+        merchant_requests_per_second: Count<1, 1_000_000> = Count::of(10),
         longest_body_bytes: Bytes = Bytes::of(1 << 20),
+        longest_headers_bytes: Count<{ 8 << 10 }, { 1 << 20 }> = Count::of(16 << 10),
+        most_headers: Count<10, 1_000> = Count::of(100),
+        headers_timeout: Timeout = Timeout::of_milliseconds(30_000),
+        request_timeout: Timeout = Timeout::of_milliseconds(30_000),
+        connections: Room = Room::of(1_024),
     }
+}
+
+/// `[api.tls]`
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// `[[api.tokens]]`
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Token {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) merchant: Option<MerchantId>,
+    pub(super) sha256: String,
+}
+
+/// `api.tokens.role`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    Ingest,
+    Read,
+    Operate,
+    Merchant,
 }
 
 /// `broker.kind`

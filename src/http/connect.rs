@@ -15,17 +15,17 @@ use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::address_guard::Reach;
 use super::resolve::Resolve;
-use super::unblocked::Unblocked;
 use super::{Timeouts, TlsRoots};
 use crate::domain::TransportFailure;
+use crate::unblocked::Unblocked;
 
 type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 type Cause = Box<dyn Error + Send + Sync>;
@@ -69,6 +69,12 @@ impl Service<Uri> for Connector {
                 Err(_) => Err(NotConnected { failure: TransportFailure::ConnectTimedOut, cause: None }),
             }
         })
+    }
+}
+
+impl<T: Connection> Connection for Unblocked<T> {
+    fn connected(&self) -> Connected {
+        self.inner().connected()
     }
 }
 

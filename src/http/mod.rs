@@ -19,7 +19,6 @@ mod connect;
 mod failure;
 mod resolve;
 mod tls;
-mod unblocked;
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! A connection whose peer must take what it is sent.
+//! A connection whose peer must take what it is sent. The merchants' connections and those of the API share it.
 //!
 //! A merchant can answer before it has read the request, and then never read it. The exchange is over by then and its
 //! time-outs with it, but the rest of the request would wait to be written for as long as the peer likes, and hold a
-//! task, a socket and the request's body. So writing has a bound of its own.
+//! task, a socket and the request's body. So it is with whoever asks the API and does not read the answer. So writing has
+//! a bound of its own.
 
 use std::io;
 use std::pin::Pin;
@@ -10,11 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::Sleep;
 
 /// Fails when what is written has not all been taken `longest` after the first time that the peer took no more.
-pub(super) struct Unblocked<T> {
+pub(crate) struct Unblocked<T> {
     stream: T,
     longest: Duration,
     /// From the first refusal until everything is written; a peer that takes a byte now and then gains nothing by it.
@@ -22,8 +22,13 @@ pub(super) struct Unblocked<T> {
 }
 
 impl<T> Unblocked<T> {
-    pub(super) fn new(stream: T, longest: Duration) -> Self {
+    pub(crate) fn new(stream: T, longest: Duration) -> Self {
         Self { stream, longest, blocked: None }
+    }
+
+    /// The connection as it is.
+    pub(crate) fn inner(&self) -> &T {
+        &self.stream
     }
 
     fn bounded<R>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
@@ -81,11 +86,5 @@ impl<T: Read + Unpin> Read for Unblocked<T> {
         bytes: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, bytes)
-    }
-}
-
-impl<T: Connection> Connection for Unblocked<T> {
-    fn connected(&self) -> Connected {
-        self.stream.connected()
     }
 }
