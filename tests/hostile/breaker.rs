@@ -12,7 +12,7 @@ use paynotify::broker::embedded::{self, EmbeddedBroker};
 use paynotify::clock::now;
 use paynotify::delivery::{Deliverer, Merchant, Merchants, Metrics, Rules, Shadows, Way};
 use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Notification, Policy};
-use paynotify::http::TlsRoots;
+use paynotify::http::{Reach, TlsRoots};
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
 use paynotify::replay::Keep;
@@ -150,7 +150,7 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
         keys: Keys::default(),
     };
     let roots = TlsRoots::system().expect("roots");
-    let way = Way::new(&Default::default(), 256, &roots, None);
+    let way = Way::new(&Default::default(), &Reach::anywhere(), 256, &roots, None);
     let ladder = Ladder::default();
     let shop: MerchantId = "shop".parse().expect("an id");
     let ready = Merchant { plugin, endpoint, ladder: ladder.clone(), authorization: None, shadow: None, way };
