@@ -24,7 +24,7 @@ pub(super) async fn open(
     match &config.broker {
         config::Broker::Embedded(settings) => Ok(Arc::new(EmbeddedBroker::open(settings.clone()).await?)),
         config::Broker::Amqp(settings) => {
-            let surroundings = Surroundings { registry, fetch: Some(fetch()?) };
+            let surroundings = Surroundings { registry, fetch: Some(fetch(settings)?) };
             Ok(Arc::new(AmqpBroker::start_in(surroundings, with_rungs(settings, config, merchants))?))
         }
     }
@@ -38,8 +38,9 @@ pub fn operator(config: &Config, prepared: &Prepared) -> anyhow::Result<Option<O
     match &config.broker {
         config::Broker::Embedded(_) => Ok(None),
         config::Broker::Amqp(settings) => {
+            let fetch = fetch(settings)?;
             let settings = with_rungs(settings, config, &prepared.merchants);
-            Ok(Some(Operator::new(settings, Some(fetch()?))?))
+            Ok(Some(Operator::new(settings, Some(fetch))?))
         }
     }
 }
@@ -58,10 +59,14 @@ fn with_rungs(
 }
 
 /// The way to RabbitMQ's management API: the merchants' kind of client, for longer answers.
-fn fetch() -> anyhow::Result<Arc<dyn broker::amqp::Fetch>> {
+fn fetch(amqp: &broker::amqp::Settings) -> anyhow::Result<Arc<dyn broker::amqp::Fetch>> {
     const LONGEST_ANSWER: usize = 16 << 20;
     let settings = http::Settings { longest_reply: LONGEST_ANSWER, ..http::Settings::default() };
-    let roots = http::TlsRoots::system()?;
+    let system = http::TlsRoots::system()?;
+    let roots = match &amqp.authorities {
+        None => system,
+        Some(authorities) => system.and_private(authorities.as_bytes())?,
+    };
     Ok(Arc::new(ManagementClient(http::Client::new(&settings, &roots, &http::Reach::anywhere()))))
 }
 

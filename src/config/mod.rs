@@ -267,7 +267,13 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         .as_ref()
         .map(|url| url.fetch(&document.folder()).map(|text| text.to_string()))
         .transpose();
+    let authorities = amqp.ca_file.as_ref().map(|file| {
+        let file = document.folder().join(file);
+        let wrong = |error| document.wrong("broker.amqp.ca_file", format!("{}: {error}", file.display()));
+        std::fs::read_to_string(&file).map(Into::into).map_err(wrong)
+    });
     let settings = broker::amqp::Settings {
+        authorities: authorities.transpose()?,
         urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
         prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),

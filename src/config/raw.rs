@@ -128,6 +128,7 @@ table! {
     /// `[broker.amqp]`
     Amqp {
         url: Option<SecretTexts> = None,
+        ca_file: Option<PathBuf> = None,
         prefix: String = "paynotify".into(),
         connect_timeout: Timeout = Timeout::of_milliseconds(2_000),
         heartbeat: Span<1_000, { HOUR }> = Span::of_milliseconds(2_000),

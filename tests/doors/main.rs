@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod amqps;
 mod bounds;
 mod config;
 mod roles;

@@ -24,9 +24,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects, and shows up at the broker under that name. TCP and TLS together take at most `limit`; the AMQP
+    /// Connects, and shows up at the broker under that name. With `amqps` the node must prove who it is by an authority of the
+    /// system's or of `authorities`, a PEM text. TCP and TLS together take at most `limit`; the AMQP
     /// handshake that follows has the caller's bound: dropping this future ends everything that it began.
-    pub(super) async fn connect(node: &AMQPUri, name: String, limit: Duration) -> lapin::Result<Self> {
+    pub(super) async fn connect(
+        node: &AMQPUri,
+        name: String,
+        limit: Duration,
+        authorities: Option<&Arc<str>>,
+    ) -> lapin::Result<Self> {
+        let authorities = authorities.cloned();
         let cut = CutWhenDropped(Arc::default());
         let socket = Arc::clone(&cut.0);
         let runtime = lapin::runtime::default_runtime()?;
@@ -43,7 +50,10 @@ impl Link {
                 }
                 match uri.scheme {
                     AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => stream.into_tls(&host, TLSConfig::default()).await,
+                    AMQPScheme::AMQPS => {
+                        let config = TLSConfig { cert_chain: authorities.as_deref(), ..TLSConfig::default() };
+                        stream.into_tls(&host, config).await
+                    }
                 }
             };
             match timeout(limit, dialling).await {
@@ -148,7 +158,8 @@ mod tests {
         });
         let mut node: AMQPUri = format!("amqp://127.0.0.1:{port}/%2f").parse().expect("valid");
         node.query.heartbeat = Some(1);
-        let link = Link::connect(&node, "test".to_owned(), Duration::from_secs(5)).await.expect("connected");
+        let link =
+            Link::connect(&node, "test".to_owned(), Duration::from_secs(5), None).await.expect("connected");
         let silent_since = Instant::now();
         let mut events = Box::pin(link.connection.events_listener());
         let error = loop {

@@ -273,7 +273,8 @@ impl Operator {
         let limit = self.shared.settings.connect_timeout;
         let node = self.shared.nodes.next();
         let name = format!("{} operator", self.shared.settings.prefix);
-        match timeout(limit, Link::connect(&node, name, limit)).await {
+        let authorities = self.shared.settings.authorities.as_ref();
+        match timeout(limit, Link::connect(&node, name, limit, authorities)).await {
             Ok(link) => Ok((link?, node)),
             Err(_) => Err(OperatorError::TimedOut(limit)),
         }

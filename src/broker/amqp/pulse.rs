@@ -100,7 +100,8 @@ async fn find_better(shared: &Shared, probe: &Outgoing) -> String {
 
 /// Whether that node confirms a message to a quorum queue.
 async fn confirms(shared: &Shared, node: &AMQPUri, probe: &Outgoing) -> lapin::Result<bool> {
-    let link = Link::connect(node, format!("{} probing", shared.settings.prefix), LOOK).await?;
+    let authorities = shared.settings.authorities.as_ref();
+    let link = Link::connect(node, format!("{} probing", shared.settings.prefix), LOOK, authorities).await?;
     let channel = link.connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let Outgoing { address, properties, body, must_arrive } = probe.clone();

@@ -1,9 +1,12 @@
 //! What the connection to RabbitMQ is configured with, checked once before anything starts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
 use crate::broker::Source;
@@ -15,6 +18,8 @@ pub struct Settings {
     /// `amqp://user:password@host:port/vhost`, or `amqps` for TLS: one for each node of one cluster, and the same
     /// virtual host in all. Secret: they are never printed.
     pub urls: Vec<String>,
+    /// Who is trusted beside the system's authorities, where a URL has `amqps`: certificates as PEM.
+    pub authorities: Option<Arc<str>>,
     /// What the names of all exchanges and queues begin with: 1 to 64 characters of `A-Z a-z 0-9 _ - .`.
     pub prefix: String,
     /// How many deliveries may be unsettled at once, 1 to 2,000. RabbitMQ sends that many ahead for each queue.
@@ -55,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             urls: vec!["amqp://127.0.0.1:5672/%2f".to_owned()],
+            authorities: None,
             prefix: "paynotify".to_owned(),
             prefetch: 256,
             rung_delays: Ladder::default().delays().to_vec(),
@@ -79,6 +85,7 @@ impl fmt::Debug for Settings {
         formatter
             .debug_struct("Settings")
             .field("urls", &"(secret)")
+            .field("authorities", &self.authorities.is_some())
             .field("prefix", &self.prefix)
             .field("prefetch", &self.prefetch)
             .field("rung_delays", &self.rung_delays)
@@ -150,6 +157,13 @@ impl Settings {
         }
         if self.management_url.as_ref().is_some_and(|url| management_address(url).is_none()) {
             return wrong("management_url", "must look like http://user:password@host:15672");
+        }
+        let are_certificates = |text: &str| {
+            let mut certificates = CertificateDer::pem_slice_iter(text.as_bytes()).peekable();
+            certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
+        };
+        if self.authorities.as_ref().is_some_and(|text| !are_certificates(text)) {
+            return wrong("ca_file", "must have certificates as PEM, `BEGIN CERTIFICATE`");
         }
         self.check_sources()?;
         self.read_urls()
@@ -273,6 +287,7 @@ mod tests {
         let key = |result: Result<Vec<AMQPUri>, InvalidSettings>| result.expect_err("wrong").key;
         assert_eq!(key(with(|settings| settings.prefix = "a b".to_owned())), "prefix");
         assert_eq!(key(with(|settings| settings.prefetch = 0)), "prefetch");
+        assert_eq!(key(with(|settings| settings.authorities = Some("none".into()))), "ca_file");
         assert_eq!(key(with(|settings| settings.publishers = 65)), "publishers");
         assert_eq!(key(with(|settings| settings.heartbeat = Duration::from_millis(2_500))), "heartbeat");
         assert_eq!(key(with(|settings| settings.heartbeat = Duration::ZERO)), "heartbeat");

@@ -123,7 +123,9 @@ struct Running {
 
 async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> {
     let limit = shared.settings.connect_timeout;
-    let connect = |role| Link::connect(node, format!("{} {role}", shared.settings.prefix), limit);
+    let authorities = shared.settings.authorities.as_ref();
+    let connect =
+        |role| Link::connect(node, format!("{} {role}", shared.settings.prefix), limit, authorities);
     let connections = async { tokio::try_join!(connect("publishing"), connect("consuming")) };
     let (publishing, consuming) = match timeout(limit, connections).await {
         Ok(connections) => connections.map_err(|error| Trouble::of("connecting failed", &error))?,

@@ -49,6 +49,7 @@ pub struct Node {
     distribution_port: u16,
     /// Of the management API, where it is enabled.
     management_port: Option<u16>,
+    tls_port: Option<u16>,
     folder: PathBuf,
     epmd: Arc<Epmd>,
     // Dropped last: what it started dies with it.
@@ -89,6 +90,30 @@ impl Node {
         write(&file, &configuration.replacen('[', &listener, 1))?;
         node.restart()?;
         Ok(node)
+    }
+
+    /// Starts a small node that speaks AMQP over TLS as well, with this certificate and key (PEM), and waits until it accepts AMQP.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Result<Self> {
+        let programs = Version::chosen()?.programs()?;
+        let epmd = Arc::new(Epmd::start(&programs)?);
+        let mut node = Self::prepare(Size::Small, programs, epmd)?;
+        let [port] = ports::free()?;
+        node.tls_port = Some(port);
+        let file = node.folder.join("advanced.config");
+        let configuration = fs::read_to_string(&file).context("the configuration cannot be read")?;
+        let listener = format!(
+            "{{ssl_listeners, [{{\"127.0.0.1\", {port}}}]}}, {{ssl_options, [{{certfile, {certificate:?}}}, {{keyfile, {key:?}}}, \
+             {{verify, verify_none}}]}}, {{tcp_listeners,"
+        );
+        write(&file, &configuration.replacen("{tcp_listeners,", &listener, 1))?;
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// Where AMQP is spoken over TLS. Fails if the node was started without.
+    pub fn amqps_url(&self) -> Result<String> {
+        let port = self.tls_port.context("the node has no TLS")?;
+        Ok(format!("amqps://guest:guest@127.0.0.1:{port}/%2f"))
     }
 
     /// The management API's address, with user and password. Fails if the node was started without.
@@ -240,6 +265,7 @@ impl Node {
             amqp_port,
             distribution_port,
             management_port: None,
+            tls_port: None,
             folder,
             epmd,
             keeper,

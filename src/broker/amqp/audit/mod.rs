@@ -117,7 +117,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn audit_over_one_connection(shared: &Shared, expected: &Expected) -> String {
     let node = shared.nodes.present();
     let limit = shared.settings.connect_timeout;
-    let connect = Link::connect(&node, format!("{} auditing", shared.settings.prefix), limit);
+    let authorities = shared.settings.authorities.as_ref();
+    let connect = Link::connect(&node, format!("{} auditing", shared.settings.prefix), limit, authorities);
     let link = match timeout(limit, connect).await {
         Ok(Ok(link)) => link,
         Ok(Err(error)) => return format!("connecting failed: {error}"),
