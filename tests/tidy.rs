@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("replay", &["replay", "plugin", "domain"]),
     ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
     ("api", &["api", "broker", "journal", "domain", "clock"]),
-    ("config", &["config", "broker", "plugin", "http", "replay", "domain", "app"]),
+    ("config", &["config", "broker", "journal", "plugin", "http", "replay", "domain", "app"]),
     (
         "app",
         &[
