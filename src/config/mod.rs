@@ -142,8 +142,7 @@ impl Config {
         let ladder = ladder(&document, &raw.delivery, &mut problems);
         let data = folder.join(&raw.data);
         let broker = broker(&document, &raw.broker, &data, &mut problems);
-        let journal =
-            journal(&document, &raw.journal, &data).map_err(|problem| problems.push(problem)).ok();
+        let journal = journal(&document, &raw.journal, &data).map_err(|problem| problems.push(problem)).ok();
         if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(document.wrong("log.level", error));
         }
@@ -156,7 +155,8 @@ impl Config {
             problems
                 .push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
         }
-        let (Some(ladder), Some(broker), Some(journal), true) = (ladder, broker, journal, problems.is_empty())
+        let (Some(ladder), Some(broker), Some(journal), true) =
+            (ladder, broker, journal, problems.is_empty())
         else {
             return Err(problems);
         };
@@ -312,8 +312,9 @@ fn journal(document: &Document, raw: &raw::Journal, data: &Path) -> Result<Journ
         (raw::JournalKind::Postgres, None) => Err(wrong("is needed for `kind = \"postgres\"`".to_owned())),
         (raw::JournalKind::Postgres, Some(url)) => {
             let url = url.fetch(&document.folder()).map_err(wrong)?;
-            let settings = journal::PostgresSettings::new(&url).map_err(wrong)?;
-            Ok(Journal::Postgres(journal::PostgresSettings { bounds, ..settings }))
+            let mut settings = journal::PostgresSettings::new(&url).map_err(wrong)?;
+            settings.bounds = bounds;
+            Ok(Journal::Postgres(settings))
         }
     }
 }

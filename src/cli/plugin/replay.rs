@@ -94,9 +94,7 @@ pub(super) async fn replay(arguments: &Replay) -> Result<(), Failure> {
 async fn look_up(config: &Config, attempt: &Attempt) -> anyhow::Result<Kept> {
     let Attempt { notification, number } = attempt;
     let found = match &config.journal {
-        config::Journal::Sqlite(settings) => {
-            journal::look_up(&settings.file, notification, *number).await?
-        }
+        config::Journal::Sqlite(settings) => journal::look_up(&settings.file, notification, *number).await?,
         config::Journal::Postgres(settings) => {
             journal::look_up_on_postgres(settings, notification, *number).await?
         }

@@ -42,7 +42,8 @@ pub(super) async fn lock(connection: &mut PgConnection, group: &Group) -> Result
 }
 
 /// The ids are compared byte by byte, here and by every other gateway, so that all lock in one order.
-const LOCK: &str = "SELECT id, digest, first_seen, state, phase, begun_attempt, begun_holds, begun_by, begun_at, begun_again
+const LOCK: &str =
+    "SELECT id, digest, first_seen, state, phase, begun_attempt, begun_holds, begun_by, begun_at, begun_again
     FROM notification WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
 fn found(row: &PgRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error> {

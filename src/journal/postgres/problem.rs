@@ -15,7 +15,9 @@ pub(super) enum Problem {
     Refused(String),
     #[error("the user may not do that ({0}); make it the owner of the database")]
     Forbidden(String),
-    #[error("its text is {0}, and must be UTF8: make it with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`")]
+    #[error(
+        "its text is {0}, and must be UTF8: make it with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
     Encoding(String),
     #[error("it has tables of somebody else; the journal needs a database of its own")]
     Foreign,

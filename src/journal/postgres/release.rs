@@ -43,7 +43,10 @@ fn place(row: &PgRow) -> Result<ReleasePlace, sqlx::Error> {
 /// Releases those of them that are still held. What is due soon has an attempt under way, or comes by itself.
 ///
 /// The same as `Progress::released`: due now, the row of holds begun anew, and the count of holds as it was.
-pub(super) async fn write(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<Missing>, sqlx::Error> {
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    wanted: &Wanted,
+) -> Result<Vec<Missing>, sqlx::Error> {
     let rows = query(STILL_HELD)
         .bind(&wanted.ids)
         .bind(wanted.now.after(wanted.due_after).unix_milliseconds())

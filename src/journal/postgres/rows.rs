@@ -157,7 +157,8 @@ pub(super) async fn note_beginnings(
     let last: HashMap<&str, &Beginning> =
         rows.iter().map(|(row, beginning)| (row.id.as_str(), beginning)).collect();
     let (ids, beginnings): (Vec<&str>, Vec<&Beginning>) = last.into_iter().unzip();
-    let column = |of: fn(&Beginning) -> i64| beginnings.iter().map(|beginning| of(beginning)).collect::<Vec<_>>();
+    let column =
+        |of: fn(&Beginning) -> i64| beginnings.iter().map(|beginning| of(beginning)).collect::<Vec<_>>();
     let again: Vec<bool> = beginnings.iter().map(|beginning| beginning.again).collect();
     query(BEGIN)
         .bind(ids)

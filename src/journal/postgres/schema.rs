@@ -51,7 +51,10 @@ async fn take_steps(connection: &mut PgConnection) -> Result<(), Problem> {
 /// 0 where there are no tables.
 async fn version(connection: &mut PgConnection) -> Result<i32, Problem> {
     let there = async |connection: &mut PgConnection, table: &str| {
-        query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL").bind(table.to_owned()).fetch_one(connection).await
+        query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL")
+            .bind(table.to_owned())
+            .fetch_one(connection)
+            .await
     };
     if there(connection, "paynotify_journal").await? {
         return Ok(query_scalar("SELECT version FROM paynotify_journal").fetch_one(connection).await?);

@@ -21,7 +21,11 @@ pub(super) fn of_attempts(count: u64) -> i64 {
 }
 
 /// Counts bytes that have come, or gone.
-pub(super) async fn count(connection: &mut PgConnection, gateway: u64, bytes: i64) -> Result<(), sqlx::Error> {
+pub(super) async fn count(
+    connection: &mut PgConnection,
+    gateway: u64,
+    bytes: i64,
+) -> Result<(), sqlx::Error> {
     if bytes == 0 {
         return Ok(());
     }
@@ -41,7 +45,9 @@ pub(super) async fn trim(
     now: Moment,
 ) -> Result<bool, sqlx::Error> {
     begin(connection, false).await?;
-    let kept: i64 = query_scalar("SELECT coalesce(sum(bytes), 0)::bigint FROM volume").fetch_one(&mut *connection).await?;
+    let kept: i64 = query_scalar("SELECT coalesce(sum(bytes), 0)::bigint FROM volume")
+        .fetch_one(&mut *connection)
+        .await?;
     let full = u64::try_from(kept).unwrap_or_default() > retention.bytes;
     let (gone, more) = remove(connection, retention, now, full).await?;
     count(connection, 0, -gone).await?;
@@ -58,7 +64,8 @@ async fn remove(
 ) -> Result<(i64, bool), sqlx::Error> {
     let most = retention.most();
     if full {
-        let lengths: Vec<i32> = query_scalar(OLDEST_TRANSCRIPTS).bind(most).fetch_all(&mut *connection).await?;
+        let lengths: Vec<i32> =
+            query_scalar(OLDEST_TRANSCRIPTS).bind(most).fetch_all(&mut *connection).await?;
         if !lengths.is_empty() {
             return Ok((sum(lengths), true));
         }
@@ -86,7 +93,8 @@ fn sum(lengths: Vec<i32>) -> i64 {
     lengths.into_iter().map(i64::from).sum()
 }
 
-const OLDEST_TRANSCRIPTS: &str = "WITH old AS MATERIALIZED (SELECT id FROM transcript ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+const OLDEST_TRANSCRIPTS: &str =
+    "WITH old AS MATERIALIZED (SELECT id FROM transcript ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
     DELETE FROM transcript USING old WHERE transcript.id = old.id RETURNING octet_length(content)";
 
 const ENDED: &str = "WITH old AS MATERIALIZED (

@@ -45,7 +45,8 @@ impl Database for Server {
     async fn try_to_write(&mut self) -> Result<(), Fault> {
         let mut connection = self.connected().await?;
         // No more room is told by the row's; a standby by its refusal.
-        let trial = raw_sql("BEGIN; INSERT INTO trial VALUES (repeat(md5('room'), 2048)); DELETE FROM trial; COMMIT");
+        let trial =
+            raw_sql("BEGIN; INSERT INTO trial VALUES (repeat(md5('room'), 2048)); DELETE FROM trial; COMMIT");
         let tried = timeout(LONGEST, trial.execute(&mut connection)).await;
         let tried = tried.map(|tried| tried.map(drop)).map_err(|_| Problem::Silent(LONGEST));
         self.keep(connection, tried).await

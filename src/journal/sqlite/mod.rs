@@ -20,9 +20,9 @@ use std::path::PathBuf;
 use sqlx::sqlite::SqlitePoolOptions;
 
 use self::living::Living;
+use super::JournalError;
 use super::batched::{Batched, Bounds};
 use super::writer::{Fault, error};
-use super::JournalError;
 use crate::sqlite::{self, Place, Problem, Schema};
 
 /// The `application_id` is "pnj1" in ASCII.
