@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::JournalError;
 use super::group::{Command, Group, Written};
 use super::retention::Retention;
 use crate::clock;
 
-/// How long after a write that failed it is tried whether writing works again, if nobody writes before.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long nobody may have written before it is found out whether the database is there, and after a write that failed
+/// whether writing works again.
+const LOOK: Duration = Duration::from_secs(1);
 /// The first pause before a group is written again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -24,6 +25,11 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 pub(super) trait Database: Send {
     /// Writes the group with one commit: all of it, or nothing.
     async fn write(&mut self, group: &Group) -> Result<Written, Fault>;
+
+    /// Finds out whether it is there. A file is, as long as it is open.
+    async fn look(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Finds out whether it can be written.
     async fn try_to_write(&mut self) -> Result<(), Fault>;
@@ -62,8 +68,9 @@ impl Writer {
         let mut trim_at = Instant::now() + self.retention.pause;
         loop {
             let healthy = self.health.borrow().is_ok();
-            let wake = if healthy { trim_at } else { Instant::now() + TRY_AGAIN };
-            match timeout_at(wake, self.waiting.recv_many(&mut taken, self.batch)).await {
+            let until_trim = trim_at.saturating_duration_since(Instant::now());
+            let wait = if healthy { LOOK.min(until_trim) } else { LOOK };
+            match timeout(wait, self.waiting.recv_many(&mut taken, self.batch)).await {
                 Ok(0) => break,
                 Ok(_) => {
                     let group = Group::of(taken.drain(..), &mut self.waiting);
@@ -74,6 +81,10 @@ impl Writer {
                 Err(_) if !healthy => {
                     let written = self.database.try_to_write().await;
                     self.note(&written);
+                }
+                Err(_) if Instant::now() < trim_at => {
+                    let there = self.database.look().await;
+                    self.note(&there);
                 }
                 Err(_) => {}
             }
@@ -110,8 +121,9 @@ impl Writer {
         match self.database.trim(&self.retention, clock::now()).await {
             Ok(true) => self.retention.pause_between,
             Ok(false) => self.retention.pause,
-            Err(Fault { problem, .. }) => {
-                tracing::error!(problem, journal = %self.place, "what need not be kept was not removed; it is tried again");
+            Err(fault) => {
+                tracing::error!(problem = fault.problem, journal = %self.place, "what need not be kept was not removed; it is tried again");
+                self.note::<()>(&Err(fault));
                 self.retention.pause
             }
         }

@@ -42,6 +42,13 @@ impl Database for Server {
         self.keep(connection, written).await
     }
 
+    async fn look(&mut self) -> Result<(), Fault> {
+        let mut connection = self.connected().await?;
+        let looked = timeout(LONGEST, raw_sql("SELECT").execute(&mut connection)).await;
+        let looked = looked.map(|looked| looked.map(drop)).map_err(|_| Problem::Silent(LONGEST));
+        self.keep(connection, looked).await
+    }
+
     async fn try_to_write(&mut self) -> Result<(), Fault> {
         let mut connection = self.connected().await?;
         // No more room is told by the row's; a standby by its refusal.
