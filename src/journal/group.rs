@@ -176,6 +176,13 @@ impl Group {
         group
     }
 
+    /// All rows of notifications that may have to be written down.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        let accepts = self.accepts.iter().map(|(row, _)| row);
+        let messages = self.messages.iter().map(|(row, ..)| row);
+        accepts.chain(messages).chain(self.records.iter().map(|(row, _)| row))
+    }
+
     /// Whether anything in it must outlast a machine that loses power.
     pub(super) fn is_weighty(&self) -> bool {
         let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, .. } = self;

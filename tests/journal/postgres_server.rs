@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use paynotify::domain::{NotificationId, Taken};
 use paynotify::journal::{
-    Bounds, Journal, JournalError, Lookup, PostgresJournal, PostgresSettings, Recording, look_up_on_postgres,
+    Attempt, Bounds, Journal, JournalError, Lookup, PostgresJournal, PostgresSettings, Recording, look_up_on_postgres,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
 use xtask::postgres::{Database, Durability, Server};
@@ -218,6 +218,20 @@ async fn what_is_recorded_while_the_server_is_killed_is_there_once() {
     for round in 0..3 {
         story(&*journal, &format!("round{round}")).await;
     }
+    journal.close().await;
+}
+
+/// A commit's answer can be lost with the connection; whoever asked then asks again.
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_has_its_attempt_once() {
+    let place = ground().await;
+    let journal = place.journal().await;
+    let broken = Attempt { status: None, reply: None, ..attempt(1) };
+    for recorded in [attempt(1), attempt(1), broken.clone(), broken.clone()] {
+        let recording = journal.record(entry("n1", 1, ended(1), Some(recorded))).await.expect("recorded");
+        assert!(matches!(recording, Recording::Current(_)));
+    }
+    assert_eq!(story(&journal, "n1").await.attempts, [attempt(1), broken]);
     journal.close().await;
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn set_bounds(connection: &mut PgConnection) -> Result<(), sqlx
     raw_sql(
         "SET statement_timeout = '10s';
         SET lock_timeout = '5s';
-        SET idle_in_transaction_session_timeout = '10s';
+        SET idle_in_transaction_session_timeout = '5s';
         SET client_min_messages = warning;
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
     )

@@ -53,9 +53,9 @@ impl From<sqlx::Error> for Problem {
             ("28" | "3D", _) => Self::Refused(text),
             (_, "42501") => Self::Forbidden(text),
             (_, "53100") => Self::Full(text),
-            // Too many connections; shutting down, starting up, cut off by an operator.
-            ("08" | "53", _) | (_, "57P01" | "57P02" | "57P03" | "57P05") => Self::Away(text),
-            // Deadlock, lock not available, a statement that took too long, a read-only standby.
+            // Too many connections; shutting down, starting up, cut off by an operator; a standby, or what has become one.
+            ("08" | "53", _) | (_, "57P01" | "57P02" | "57P03" | "57P05" | "25006") => Self::Away(text),
+            // Deadlock, a transaction that stood still, lock not available, a statement that took too long.
             ("40" | "25", _) | (_, "55P03" | "57014") => Self::Busy(text),
             _ => Self::Other(text),
         }

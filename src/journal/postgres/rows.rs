@@ -107,7 +107,15 @@ pub(super) async fn insert_unknown<'a>(
     rows: impl Iterator<Item = &'a Row>,
 ) -> Result<i64, sqlx::Error> {
     let mut known = HashSet::new();
-    let rows: Vec<&Row> = rows.filter(|row| known.insert(&row.id)).collect();
+    let mut rows: Vec<&Row> = rows.filter(|row| known.insert(row.id.as_str())).collect();
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    // Most are there, and their texts need not be sent.
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let there = sqlx::query_scalar("SELECT id FROM notification WHERE id = ANY($1)").bind(ids);
+    let there: HashSet<String> = there.fetch_all(&mut *connection).await?.into_iter().collect();
+    rows.retain(|row| !there.contains(row.id.as_str()));
     if rows.is_empty() {
         return Ok(0);
     }

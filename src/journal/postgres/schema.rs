@@ -16,7 +16,9 @@ const DOOR: i64 = 0x706e_6a31;
 
 /// Brings the tables up to this program's version, or finds that it cannot. Gateways that start together take turns.
 pub(super) async fn bring_up(connection: &mut PgConnection) -> Result<(), Problem> {
-    raw_sql("BEGIN").execute(&mut *connection).await?;
+    // A step may take as long as it takes, and so may the gateway that is at it already.
+    let begin = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+    raw_sql(begin).execute(&mut *connection).await?;
     let brought = take_steps(connection).await;
     let end = if brought.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = raw_sql(end).execute(connection).await;

@@ -102,6 +102,10 @@ impl Server {
             // In the middle of something, it is of no use.
             Err(problem) => return Err(problem.into()),
         };
+        // Somewhere else it may be better.
+        if matches!(error, Problem::Away(_)) {
+            return Err(error.into());
+        }
         let taken_back = timeout(LAST_WORD, raw_sql("ROLLBACK").execute(&mut connection)).await;
         if matches!(taken_back, Ok(Ok(_))) {
             self.connection = Some(connection);
@@ -123,11 +127,12 @@ async fn write(
     transcripts_kept: Duration,
 ) -> Result<Written, sqlx::Error> {
     begin(connection, group.is_weighty()).await?;
-    let accepts = group.accepts.iter().map(|(row, _)| row);
-    let taken_up = group.messages.iter().map(|(row, ..)| row);
-    let recorded = group.records.iter().map(|(row, _)| row);
-    let bytes = rows::insert_unknown(connection, accepts.chain(taken_up).chain(recorded)).await?;
+    let bytes = rows::insert_unknown(connection, group.rows()).await?;
     let locked = lookup::lock(connection, group).await?;
+    if !group.rows().all(|row| locked.phases.contains_key(row.id.as_str())) {
+        // It was removed in between, because it had ended long ago: the next try writes it down as a new one.
+        return Err(sqlx::Error::RowNotFound);
+    }
     let acceptances = group.accepts.iter().map(|(row, _)| acceptance(row, &locked)).collect();
     if !group.accepted.is_empty() {
         let ids: Vec<&str> = group.accepted.iter().map(|(id, _)| id.as_str()).collect();
