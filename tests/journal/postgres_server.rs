@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use paynotify::domain::{NotificationId, Taken};
 use paynotify::journal::{
-    Attempt, Bounds, Journal, JournalError, Lookup, PostgresJournal, PostgresSettings, Recording, look_up_on_postgres,
+    Attempt, Bounds, Journal, JournalError, Lookup, PostgresJournal, PostgresSettings, Recording,
+    look_up_on_postgres,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
 use xtask::postgres::{Database, Durability, Server};

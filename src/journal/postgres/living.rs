@@ -84,7 +84,7 @@ impl Living {
     }
 }
 
-/// Locks named by a number of 64 bits: https://www.postgresql.org/docs/current/view-pg-locks.html
+/// Locks named by a number of 64 bits: <https://www.postgresql.org/docs/current/view-pg-locks.html>
 const LOCKS: &str = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";

@@ -40,11 +40,24 @@ pub(super) enum Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         let Some(said) = error.as_database_error() else {
-            return match error {
-                // What it complains of may be a part of the URL.
-                sqlx::Error::Configuration(_) => Self::Refused("the URL's options are wrong".to_owned()),
-                other => Self::Away(other.to_string()),
-            };
+            use sqlx::Error as E;
+            // What it complains of may be a part of the URL.
+            if matches!(error, E::Configuration(_)) {
+                return Self::Refused("the URL's options are wrong".to_owned());
+            }
+            // A row that is not found was removed in between.
+            let passes = matches!(
+                error,
+                E::Io(_)
+                    | E::Tls(_)
+                    | E::Protocol(_)
+                    | E::PoolTimedOut
+                    | E::PoolClosed
+                    | E::WorkerCrashed
+                    | E::BeginFailed
+                    | E::RowNotFound
+            );
+            return if passes { Self::Away(error.to_string()) } else { Self::Other(error.to_string()) };
         };
         let text = said.message().to_owned();
         let code = said.code().unwrap_or_default();
