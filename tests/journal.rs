@@ -1,6 +1,6 @@
 //! Both journals, held to one suite (`journal/conformance.rs`); and what only one of them must do.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 #[path = "journal/conformance.rs"]
 mod conformance;
@@ -8,6 +8,8 @@ mod conformance;
 mod keeping;
 #[path = "journal/postgres_server.rs"]
 mod postgres_server;
+#[path = "journal/seeking.rs"]
+mod seeking;
 #[path = "journal/sqlite_file.rs"]
 mod sqlite_file;
 #[path = "journal/telling.rs"]
