@@ -152,10 +152,10 @@ fn the_printed_and_the_ready_configuration_are_fine() {
         readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     // The merchant's keys need a plugin that asks for them: they are checked in tests/crypto/config.rs.
     // The last is a merchant of a plugin that is yet to be written: tests/languages.
-    let [gateway, merchant, _keys, audit, _own] = blocks[..] else {
-        panic!("the README shows two files, and a part for each")
+    let [gateway, merchant, _keys, journal, audit, _own] = blocks[..] else {
+        panic!("the README shows two files, and parts for each")
     };
-    fs::write(&file, format!("{gateway}{audit}")).expect("written");
+    fs::write(&file, format!("{gateway}{audit}{journal}")).expect("written");
     fs::write(folder.path().join("merchants/shop.toml"), merchant).expect("written");
     let plain = xtask::guests::built("plain").expect("the plugin is built");
     fs::copy(plain, folder.path().join("plugins/plain.wasm")).expect("copied");
@@ -163,6 +163,7 @@ fn the_printed_and_the_ready_configuration_are_fine() {
         .args(["config", "check", "--config", &file.display().to_string()])
         .env("AMQP_URL", "amqp://user:password@127.0.0.1:5672/%2f")
         .env("AMQP_MANAGEMENT_URL", "http://user:password@127.0.0.1:15672")
+        .env("JOURNAL_URL", "postgres://user:password@127.0.0.1:5432/journal?sslmode=verify-full")
         .output()
         .expect("run");
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));

@@ -16,7 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("replay", &["replay", "plugin", "domain"]),
     ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
     ("api", &["api", "broker", "journal", "domain", "clock", "unblocked"]),
-    ("config", &["config", "api", "broker", "plugin", "http", "replay", "domain", "app"]),
+    ("config", &["config", "api", "broker", "journal", "plugin", "http", "replay", "domain", "app"]),
     (
         "app",
         &[

@@ -21,9 +21,9 @@ use anyhow::Context;
 use prometheus_client::registry::Registry;
 
 use crate::api::{self, Api};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::{self, Deliverer, Rules, Shadows};
-use crate::journal::{self, Journal, SqliteJournal};
+use crate::journal::{Journal, JournalError, PostgresJournal, SqliteJournal};
 
 pub use brokers::operator;
 use dropin::Dropin;
@@ -41,7 +41,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let host = catalogue.host().clone();
     create_private_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(journal_settings(&config)).await?);
+    let journal = open_journal(&config.journal).await?;
     let mut registry = Registry::with_prefix("paynotify");
     let broker = brokers::open(&config, &merchants, &mut registry).await?;
     let listener = tokio::net::TcpListener::bind(config.listen)
@@ -117,12 +117,11 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
 /// How long a stop waits for answers of the API that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-fn journal_settings(config: &Config) -> journal::Settings {
-    journal::Settings {
-        batch: config.journal_batch,
-        transcripts_kept: config.transcripts_kept,
-        ..journal::Settings::new(config.journal_file())
-    }
+async fn open_journal(journal: &config::Journal) -> Result<Arc<dyn Journal>, JournalError> {
+    Ok(match journal {
+        config::Journal::Sqlite(settings) => Arc::new(SqliteJournal::open(settings.clone()).await?),
+        config::Journal::Postgres(settings) => Arc::new(PostgresJournal::open(settings.clone()).await?),
+    })
 }
 
 /// Makes a folder that only this user can enter, if it is not there.

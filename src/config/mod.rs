@@ -20,7 +20,7 @@ use document::Document;
 use crate::broker::{self, Source, SourceFormat};
 use crate::domain::{BreakerPolicy, Ladder, Policy};
 use crate::replay::Keep;
-use crate::{http, plugin};
+use crate::{http, journal, plugin};
 
 pub use document::Problem;
 pub use files::{Seen, Stamp, merchant_files, plugin_files};
@@ -67,12 +67,10 @@ pub struct Config {
     pub allow_addresses: Vec<http::Subnet>,
     /// Bounds of plugins.
     pub plugin: plugin::Settings,
-    /// How many journal entries one transaction takes at most.
-    pub journal_batch: usize,
+    /// Where the journal is.
+    pub journal: Journal,
     /// Of which attempts a transcript is kept.
     pub transcripts: Keep,
-    /// How long.
-    pub transcripts_kept: Duration,
     /// How many versions of plugins are kept besides those in use.
     pub versions_kept: usize,
     /// How logs look.
@@ -97,6 +95,15 @@ pub enum Broker {
     Embedded(broker::embedded::Settings),
     /// RabbitMQ.
     Amqp(Box<broker::amqp::Settings>),
+}
+
+/// Which journal, and how.
+#[derive(Clone, Debug)]
+pub enum Journal {
+    /// One SQLite file.
+    Sqlite(journal::Settings),
+    /// A database on PostgreSQL.
+    Postgres(journal::PostgresSettings),
 }
 
 impl Config {
@@ -139,6 +146,7 @@ impl Config {
         let data = folder.join(&raw.data);
         let api = api::settings(&document, &raw.api, &mut problems);
         let broker = broker(&document, &raw.broker, &data, &mut problems);
+        let journal = journal(&document, &raw.journal, &data).map_err(|problem| problems.push(problem)).ok();
         if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(document.wrong("log.level", error));
         }
@@ -151,7 +159,9 @@ impl Config {
             problems
                 .push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
         }
-        let (Some(ladder), Some(broker), true) = (ladder, broker, problems.is_empty()) else {
+        let (Some(ladder), Some(broker), Some(journal), true) =
+            (ladder, broker, journal, problems.is_empty())
+        else {
             return Err(problems);
         };
         Ok(Self {
@@ -177,20 +187,13 @@ impl Config {
             http: http_settings(&raw.http),
             allow_addresses: raw.http.allow_addresses.iter().map(|subnet| subnet.0).collect(),
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
-            journal_batch: raw.journal.batch.size(),
+            journal,
             transcripts: raw.journal.transcripts,
-            transcripts_kept: raw.journal.transcripts_kept.get(),
             versions_kept: raw.plugin.versions_kept.size(),
             log_format: raw.log.format,
             log_level: raw.log.level,
             data,
         })
-    }
-
-    /// The journal's file.
-    #[must_use]
-    pub fn journal_file(&self) -> PathBuf {
-        self.data.join("journal.sqlite")
     }
 
     /// The folder of plugins' [`Versions`](plugin::Versions).
@@ -294,6 +297,37 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         document.wrong(&format!("{table}.{}", error.key), error.problem)
     })?;
     Ok(settings)
+}
+
+fn journal(document: &Document, raw: &raw::Journal, data: &Path) -> Result<Journal, Problem> {
+    let bounds = journal::Bounds {
+        batch: raw.batch.size(),
+        queue: raw.queue.size(),
+        patience: raw.patience.get(),
+        retention: journal::Retention {
+            transcripts: raw.transcripts_kept.get(),
+            ended: raw.ended_kept.get(),
+            bytes: raw.largest_bytes.get(),
+            ..journal::Retention::default()
+        },
+    };
+    let wrong = |problem: String| document.wrong("journal.url", problem);
+    match (raw.kind, &raw.url) {
+        (raw::JournalKind::Sqlite, Some(_)) => {
+            Err(wrong("is there, but `journal.kind` is not \"postgres\"".to_owned()))
+        }
+        (raw::JournalKind::Sqlite, None) => Ok(Journal::Sqlite(journal::Settings {
+            bounds,
+            ..journal::Settings::new(data.join("journal.sqlite"))
+        })),
+        (raw::JournalKind::Postgres, None) => Err(wrong("is needed for `kind = \"postgres\"`".to_owned())),
+        (raw::JournalKind::Postgres, Some(url)) => {
+            let url = url.fetch(&document.folder()).map_err(wrong)?;
+            let mut settings = journal::PostgresSettings::new(&url).map_err(wrong)?;
+            settings.bounds = bounds;
+            Ok(Journal::Postgres(settings))
+        }
+    }
 }
 
 fn source(raw: &raw::Source) -> Source {

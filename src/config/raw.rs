@@ -223,10 +223,24 @@ table! {
     }
 }
 
+/// `journal.kind`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum JournalKind {
+    Sqlite,
+    Postgres,
+}
+
 table! {
     /// `[journal]`
     Journal {
+        kind: JournalKind = JournalKind::Sqlite,
+        url: Option<SecretText> = None,
         batch: Room = Room::of(256),
+        queue: Room = Room::of(1_024),
+        patience: Timeout = Timeout::of_milliseconds(5_000),
+        ended_kept: Span<{ 24 * HOUR }, { 3_650 * 24 * HOUR }> = Span::of_milliseconds(3_650 * 24 * HOUR),
+        largest_bytes: Count<{ 16 << 20 }, { 1 << 50 }> = Count::of(1 << 40),
         transcripts: Keep = Keep::All,
         transcripts_kept: Span<1_000, { 3_650 * 24 * HOUR }> = Span::of_milliseconds(30 * 24 * HOUR),
     }

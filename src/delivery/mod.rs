@@ -334,14 +334,16 @@ impl InHand {
         const LONGEST_WAIT: Duration = Duration::from_secs(5);
         let mut wait = Duration::from_millis(50);
         loop {
+            // So that all that is in hand does not ask at once when the journal is back.
+            let pause = wait.mul_f64(rand::random_range(0.5..1.0));
             match ask().await {
                 Ok(answer) => return Some(answer),
                 Err(error) => {
                     let notification = self.envelope.notification.id();
-                    tracing::error!(%notification, %error, retry_in = ?wait, "not {done}");
+                    tracing::error!(%notification, %error, retry_in = ?pause, "not {done}");
                 }
             }
-            if !self.may_wait(wait).await {
+            if !self.may_wait(pause).await {
                 return None;
             }
             wait = (wait * 2).min(LONGEST_WAIT);

@@ -7,7 +7,13 @@
 //! messages is told once ([`crate::domain::take_up`] decides, and is asked where nobody else can come between); everything
 //! else is read by people, through the API.
 
+mod batched;
+mod found;
+mod group;
+mod postgres;
+mod retention;
 mod sqlite;
+mod writer;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -22,7 +28,12 @@ use crate::domain::{
     Taken,
 };
 
-pub use sqlite::{Settings, SqliteJournal, look_up};
+pub use batched::{Batched, Bounds, Reader};
+pub use postgres::{
+    PostgresJournal, Readers as PostgresReaders, Settings as PostgresSettings, look_up as look_up_on_postgres,
+};
+pub use retention::Retention;
+pub use sqlite::{Readers as SqliteReaders, Settings, SqliteJournal, look_up};
 
 /// The record of everything that happened.
 #[async_trait]

@@ -1,13 +1,14 @@
 //! What is found at the end: the journal, the payment centre's events, and what lies in the queues.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paynotify::domain::Moment;
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, Row, SqliteConnection, query, query_scalar};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{Connection, FromRow, PgConnection, Row, SqliteConnection, query, query_as, query_scalar};
 
 use super::rabbit::{self, PREFIX, Trouble};
 
@@ -115,35 +116,58 @@ async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnection::connect_with(&options.busy_timeout(Duration::from_secs(10))).await
 }
 
-/// All stories in the journal.
-pub async fn journal(data: &Path) -> Result<HashMap<String, Story>, sqlx::Error> {
-    let mut file = open(&data.join("journal.sqlite")).await?;
-    let mut stories = HashMap::new();
-    for row in query("SELECT id, state FROM notification").fetch_all(&mut file).await? {
-        let state = serde_json::from_str(row.get(1)).expect("a state is JSON");
-        stories.insert(row.get::<String, _>(0), Story { state, attempts: Vec::new() });
-    }
-    let attempts = query("SELECT notification_id, number, started_at, duration_ms FROM attempt ORDER BY id");
-    for row in attempts.fetch_all(&mut file).await? {
-        let attempt = Attempt {
-            number: row.get(1),
-            started: Moment::from_unix_milliseconds(row.get(2)),
-            duration: Duration::from_millis(row.get::<i64, _>(3).unsigned_abs()),
-        };
-        if let Some(story) = stories.get_mut(row.get::<&str, _>(0)) {
-            story.attempts.push(attempt);
-        }
-    }
-    Ok(stories)
+/// Where the journal is.
+#[derive(Clone, Debug)]
+pub enum Journal {
+    /// SQLite's file.
+    File(PathBuf),
+    /// A URL of PostgreSQL's.
+    Database(String),
 }
 
-/// How many notifications the journal knows, and how many of them have ended.
-pub async fn progress(data: &Path) -> Result<(usize, usize), sqlx::Error> {
-    let mut file = open(&data.join("journal.sqlite")).await?;
-    let known: i64 = query_scalar("SELECT count(*) FROM notification").fetch_one(&mut file).await?;
-    let ended = query_scalar("SELECT count(*) FROM notification WHERE phase = 'ended'");
-    let ended: i64 = ended.fetch_one(&mut file).await?;
-    Ok((usize::try_from(known).unwrap_or(0), usize::try_from(ended).unwrap_or(0)))
+impl Journal {
+    /// All stories in the journal.
+    pub async fn stories(&self) -> Result<HashMap<String, Story>, sqlx::Error> {
+        let mut stories = HashMap::new();
+        for (id, state) in self.rows::<(String, String)>("SELECT id, state FROM notification").await? {
+            let state = serde_json::from_str(&state).expect("a state is JSON");
+            stories.insert(id, Story { state, attempts: Vec::new() });
+        }
+        let attempts = "SELECT notification_id, number, started_at, duration_ms FROM attempt ORDER BY id";
+        for (id, number, started, took) in self.rows::<(String, i64, i64, i64)>(attempts).await? {
+            let attempt = Attempt {
+                number: u32::try_from(number).expect("small"),
+                started: Moment::from_unix_milliseconds(started),
+                duration: Duration::from_millis(took.unsigned_abs()),
+            };
+            if let Some(story) = stories.get_mut(&id) {
+                story.attempts.push(attempt);
+            }
+        }
+        Ok(stories)
+    }
+
+    /// How many notifications the journal knows, and how many of them have ended.
+    pub async fn progress(&self) -> Result<(usize, usize), sqlx::Error> {
+        let count = "SELECT phase, count(*) FROM notification GROUP BY phase";
+        let (mut known, mut ended) = (0, 0);
+        for (phase, count) in self.rows::<(String, i64)>(count).await? {
+            let count = usize::try_from(count).unwrap_or(0);
+            known += count;
+            ended += if phase == "ended" { count } else { 0 };
+        }
+        Ok((known, ended))
+    }
+
+    async fn rows<T>(&self, sql: &'static str) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        match self {
+            Self::File(file) => query_as(sql).fetch_all(&mut open(file).await?).await,
+            Self::Database(url) => query_as(sql).fetch_all(&mut PgConnection::connect(url).await?).await,
+        }
+    }
 }
 
 /// Whether no message waits in the embedded broker's file.

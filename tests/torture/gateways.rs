@@ -31,13 +31,14 @@ pub struct Gateways {
 
 impl Gateways {
     /// Writes the files of so many gateways. `broker` has the lines of `[broker.amqp]`, the n-th for gateway n,
-    /// counted round; with none it is one gateway on its embedded broker.
+    /// counted round; with none it is one gateway on its embedded broker. `journal` has the lines of `[journal]`.
     pub fn new(
         folder: &Path,
         broker: &[String],
         count: usize,
         merchants: &[Address],
         missing_after: Duration,
+        journal: &str,
     ) -> Self {
         for name in ["plugins", "merchants", "data"] {
             fs::create_dir_all(folder.join(name)).expect(name);
@@ -64,7 +65,7 @@ impl Gateways {
             let text = format!(
                 "data = \"data\"\n[api]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
                  [http]\nallow_addresses = [\"127.0.0.1\"]\n[delivery]\nladder = [{ladder}]\nfurther_message_lag = \"{}ms\"\nmissing_after = \"{}ms\"\n\
-                 [broker]\n{broker}",
+                 [journal]\n{journal}\n[broker]\n{broker}",
                 FURTHER.as_millis(),
                 missing_after.as_millis()
             );

@@ -83,6 +83,7 @@ short_forms! {
     own_node_gateway_kills: "gateway-kills",
     own_node_three_gateways: "three-gateways",
     own_node_drains: "drains",
+    own_node_postgres: "postgres",
     own_node_broker_kills: "broker-kills",
     own_node_alarms: "alarms",
     own_node_closings: "closings",

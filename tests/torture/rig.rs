@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
+use xtask::postgres::Server;
 use xtask::rabbitmq::Node;
 
 use super::checker::{self, Evidence};
-use super::evidence;
+use super::evidence::{self, Journal};
 use super::faults::{Faults, Hits};
 use super::gateways::{Gateways, PREFETCH};
 use super::merchants;
@@ -69,6 +70,9 @@ pub struct Rig {
     pub run: Run,
     pub name: &'static str,
     pub rabbit: Option<Rabbit>,
+    /// Where the journal is, if it is not the gateways' own file.
+    pub database: Option<Server>,
+    pub journal: Journal,
     pub gateways: Gateways,
     pub faults: Arc<Faults>,
     pub record: Arc<Record>,
@@ -93,6 +97,16 @@ impl Rig {
 
     /// The same with variables in the gateways' environment.
     pub async fn start_with(run: Run, layout: Layout, environment: &[(&str, &str)]) -> Self {
+        Self::start_on(None, run, layout, environment).await
+    }
+
+    /// The same with the journal on a database, if one is given.
+    pub async fn start_on(
+        database: Option<Server>,
+        run: Run,
+        layout: Layout,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let Layout { name, rabbit, gateways: count, rate, data, missing_after } = layout;
         println!("{name}: seed {}", run.seed);
         let temporary = tempfile::tempdir().expect("a folder");
@@ -107,7 +121,15 @@ impl Rig {
         }
         let missing_after = missing_after.unwrap_or(NEVER);
         let addresses = merchants::addresses(&merchants);
-        let mut gateways = Gateways::new(&folder, &lines, count, &addresses, missing_after);
+        let (journal, journal_lines) = match &database {
+            None => (Journal::File(folder.join("data/journal.sqlite")), String::new()),
+            Some(server) => {
+                let url = server.url("postgres");
+                let lines = format!("kind = \"postgres\"\nurl = \"{url}\"\npatience = \"2s\"");
+                (Journal::Database(url), lines)
+            }
+        };
+        let mut gateways = Gateways::new(&folder, &lines, count, &addresses, missing_after, &journal_lines);
         if let Some(data) = data {
             std::fs::remove_dir(folder.join("data")).expect("it is empty");
             std::os::unix::fs::symlink(data, folder.join("data")).expect("a link");
@@ -121,13 +143,15 @@ impl Rig {
         let plan = Plan::new(run.seed, rate, rabbit.is_none());
         let producer = Producer::start(plan, &urls, gateways.addresses(), &record);
         let every = run.either(Duration::from_secs(5), Duration::from_secs(15));
-        let told = (folder.join("data"), record.clone(), faults.clone());
+        let told = (journal.clone(), record.clone(), faults.clone());
         let began = Instant::now();
         let progress = tokio::spawn(tell_progress(name, every, began, told));
         let rig = Self {
             run,
             name,
             rabbit,
+            database,
+            journal,
             gateways,
             faults,
             record,
@@ -188,6 +212,20 @@ impl Rig {
         self.faults.over(fault);
     }
 
+    /// kill -9 of the database with all its sessions, and its restart that much later. That is no excuse for any duplicate.
+    pub async fn kill_the_database(&mut self, down: Duration) {
+        let fault = self.faults.begin("the database killed".to_owned(), Hits::Nothing);
+        self.with_database(|server| server.kill_hard().expect("killed"));
+        tokio::time::sleep(down).await;
+        self.with_database(|server| server.restart().expect("it starts again"));
+        self.faults.over(fault);
+    }
+
+    fn with_database<T>(&mut self, work: impl FnOnce(&mut Server) -> T) -> T {
+        let database = self.database.as_mut().expect("a scenario with a database");
+        tokio::task::block_in_place(|| work(database))
+    }
+
     /// Does something to a node of RabbitMQ's that takes its time.
     pub fn with_node<T>(&mut self, index: usize, work: impl FnOnce(&mut Node) -> T) -> T {
         let rabbit = self.rabbit.as_mut().expect("a scenario with RabbitMQ");
@@ -217,7 +255,7 @@ impl Rig {
         }
         let deadline = Instant::now() + LONGEST;
         let data = self.folder.join("data");
-        let mut ended = evidence::progress(&data).await.expect("the journal can be read").1;
+        let mut ended = self.journal.progress().await.expect("the journal can be read").1;
         let mut quiet = Instant::now();
         let mut seen = self.record.counts();
         // Longer than an attempt takes: what is in nobody's queue and not settled is at rest by then.
@@ -231,7 +269,7 @@ impl Rig {
             if now != seen || !self.queues_are_empty(&data).await {
                 (seen, quiet) = (now, Instant::now());
             }
-            ended = evidence::progress(&data).await.expect("the journal can be read").1;
+            ended = self.journal.progress().await.expect("the journal can be read").1;
         }
         for number in 0..self.gateways.count() {
             let status = self.gateways.drain(number).await;
@@ -253,7 +291,7 @@ impl Rig {
         };
         let evidence = Evidence {
             seen: self.record.so_far(),
-            journal: evidence::journal(&data).await.expect("the journal can be read"),
+            journal: self.journal.stories().await.expect("the journal can be read"),
             holdings,
             faults: self.faults.so_far(),
             prefetch: PREFETCH,
@@ -304,12 +342,12 @@ async fn tell_progress(
     name: &'static str,
     every: Duration,
     began: Instant,
-    (data, record, faults): (PathBuf, Arc<Record>, Arc<Faults>),
+    (journal, record, faults): (Journal, Arc<Record>, Arc<Faults>),
 ) {
     loop {
         tokio::time::sleep(every).await;
         let (accepted, sent, requests) = record.counts();
-        let (_, ended) = evidence::progress(&data).await.unwrap_or_default();
+        let (_, ended) = journal.progress().await.unwrap_or_default();
         println!(
             "{name}: {:>4.0?} sent {sent}, accepted {accepted}, requests {requests}, ended {ended}, waiting {}, faults {}",
             began.elapsed(),

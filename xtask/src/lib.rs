@@ -1,8 +1,8 @@
 //! Set-up for people and for CI: everything that is done around the product, and nothing that the product does.
 //!
 //! `cargo xtask …` is the binary. The integration tests use the library: [`guests::built`] hands them a plugin that is
-//! never stale, [`examples::built`] one in another language, [`rabbitmq::Node`] a real broker of their own,
-//! [`judges::ready`] the vendors' SDKs.
+//! never stale, [`examples::built`] one in another language, [`rabbitmq::Node`] a real broker of their own, [`postgres::Server`]
+//! a real database, [`judges::ready`] the vendors' SDKs.
 //!
 //! Rule: each step says in one line what it does, asks nothing, can be run twice, and fails with one clear sentence.
 
@@ -12,6 +12,7 @@ pub mod demo;
 pub mod examples;
 pub mod guests;
 pub mod judges;
+pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod test;
@@ -19,7 +20,9 @@ pub mod torture;
 pub mod workspace;
 
 mod apt;
+mod keeper;
 mod licences;
 mod packages;
+mod ports;
 mod stamp;
 mod unpack;

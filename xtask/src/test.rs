@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{examples, guests, judges, workspace};
+use crate::{examples, guests, judges, postgres, workspace};
 
-/// Builds, fetches what is missing, starts a broker for all tests and runs them with these further arguments. Without
+/// Builds, fetches what is missing, starts a broker and a database for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
 ///
 /// The code is the test runner's own, so that a failure of the tests can be told from a failure to run them. Given
@@ -17,16 +17,24 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     let version = version.map_or_else(Version::chosen, Ok)?;
     guests::build_all(None)?;
     version.ensure_there()?;
+    postgres::ensure_installed()?;
     judges::ensure_installed()?;
     examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
     say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));
     let mut node = Node::start_version(version, Size::Small)?;
-    let environment = [(SHARED_URL_VARIABLE, node.amqp_url()), (VERSION_VARIABLE, version.name())];
+    say("tests: starting a PostgreSQL server for all of them");
+    let mut database = postgres::Server::start(postgres::Durability::None)?;
+    let environment = [
+        (SHARED_URL_VARIABLE, node.amqp_url()),
+        (VERSION_VARIABLE, version.name()),
+        (postgres::SHARED_URL_VARIABLE, database.base_url()),
+    ];
     let outcome = run_tests(arguments, &environment);
-    say("tests: stopping the RabbitMQ node");
+    say("tests: stopping the RabbitMQ node and the PostgreSQL server");
     node.stop()?;
+    database.stop()?;
     outcome
 }
 

@@ -1,6 +1,6 @@
 //! `paynotify plugin replay`: an attempt is made again from what the journal has of it.
 //!
-//! It reads the journal's file and the kept version of the plugin, so that it works beside a running gateway and without
+//! It reads the journal's database and the kept version of the plugin, so that it works beside a running gateway and without
 //! one. It goes through no API, because no API gives out what is in there. It needs no merchant's file and no key.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::{ConfigFile, Failure};
-use crate::config::{Config, Problem};
+use crate::config::{self, Config, Problem};
 use crate::domain::{Notification, NotificationId};
 use crate::journal::{self, Kept, Lookup};
 use crate::plugin::{Host, Keys, Plugin, Versions};
@@ -93,7 +93,13 @@ pub(super) async fn replay(arguments: &Replay) -> Result<(), Failure> {
 
 async fn look_up(config: &Config, attempt: &Attempt) -> anyhow::Result<Kept> {
     let Attempt { notification, number } = attempt;
-    match journal::look_up(&config.journal_file(), notification, *number).await? {
+    let found = match &config.journal {
+        config::Journal::Sqlite(settings) => journal::look_up(&settings.file, notification, *number).await?,
+        config::Journal::Postgres(settings) => {
+            journal::look_up_on_postgres(settings, notification, *number).await?
+        }
+    };
+    match found {
         Lookup::Found(kept) => Ok(kept),
         Lookup::Unknown => bail!("no notification `{notification}` is known"),
         Lookup::NotKept { numbers } if numbers.is_empty() => bail!(

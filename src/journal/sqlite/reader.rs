@@ -2,15 +2,41 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, query};
 
+use super::release;
 use crate::domain::{Moment, NotificationId};
-use crate::journal::{Attempt, Story};
+use crate::journal::batched::Reader;
+use crate::journal::{Attempt, Release, ReleasePlace, Story};
 use crate::sqlite::Problem;
 
+/// Connections that only read.
+#[derive(Debug)]
+pub struct Readers(pub(super) SqlitePool);
+
+#[async_trait]
+impl Reader for Readers {
+    async fn story(&self, id: &NotificationId) -> Result<Option<Story>, String> {
+        story(&self.0, id).await.map_err(|problem| problem.to_string())
+    }
+
+    async fn held(&self, release: &Release) -> Result<(Vec<String>, Option<ReleasePlace>), String> {
+        release::find(&self.0, release).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
 /// Everything about a notification, as it was at one moment.
-pub(super) async fn story(readers: &SqlitePool, id: &NotificationId) -> Result<Option<Story>, Problem> {
+async fn story(readers: &SqlitePool, id: &NotificationId) -> Result<Option<Story>, Problem> {
     let mut transaction = readers.begin().await?;
     let notification = query(
         "SELECT merchant_id, merchant_order_id, first_seen, updated_at, state FROM notification WHERE id = ?1",

@@ -3,30 +3,19 @@
 //! They are found by a connection that only reads, page by page in the order in which they were last touched, so that
 //! a long list holds up nobody who writes; and are changed by the writer, some at a time.
 
-use std::time::Duration;
-
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, SqliteConnection, query};
 
-use super::json;
-use super::missing::Missing;
-use crate::domain::Moment;
+use super::{json, missing};
+use crate::journal::found::Missing;
+use crate::journal::group::Wanted;
 use crate::journal::{Release, ReleasePlace};
-use crate::sqlite::Problem;
-
-/// What the writer is to release.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) ids: Vec<String>,
-    pub(super) now: Moment,
-    pub(super) due_after: Duration,
-}
 
 /// The next page of what could be released, and where the one after it begins.
 pub(super) async fn find(
     readers: &SqlitePool,
     release: &Release,
-) -> Result<(Vec<String>, Option<ReleasePlace>), Problem> {
+) -> Result<(Vec<String>, Option<ReleasePlace>), sqlx::Error> {
     let from = release.from.unwrap_or(ReleasePlace { updated_at: i64::MIN, row: i64::MIN });
     let rows = query(FIND)
         .bind(release.now.unix_milliseconds())
@@ -60,7 +49,7 @@ pub(super) async fn write(
         .bind(wanted.now.after(wanted.due_after).to_string())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(Missing::of).collect()
+    rows.iter().map(missing::found).collect()
 }
 
 /// Moments in a state are texts of one length, which sort as the moments do.

@@ -9,8 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use sqlx::{Connection, Row as _, SqliteConnection, query, query_scalar};
 
-use super::{SCHEMA, error};
+use super::SCHEMA;
 use crate::domain::{Moment, NotificationId};
+use crate::journal::retention::Retention;
+use crate::journal::writer::{Fault, error};
 use crate::journal::{JournalError, Kept, Lookup, Transcript};
 use crate::sqlite::{self, Place, Problem};
 
@@ -38,7 +40,7 @@ pub(super) async fn write(
             .push_bind(&transcript.content);
     })
     .await?;
-    let before = now.unix_milliseconds().saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    let before = Retention::before(now, kept);
     let most = i64::try_from(transcripts.len() * GO_FOR_EACH).unwrap_or(i64::MAX);
     query(REMOVE).bind(before).bind(most).execute(connection).await.map(drop)
 }
@@ -57,7 +59,7 @@ pub async fn look_up(file: &Path, id: &NotificationId, number: Option<u32>) -> R
         connection.close().await?;
         Ok(found?)
     };
-    looked_up.await.map_err(|problem: Problem| error(&file.display().to_string(), &problem))
+    looked_up.await.map_err(|problem: Problem| error(&file.display().to_string(), &Fault::from(problem)))
 }
 
 async fn find(

@@ -69,6 +69,7 @@ pub async fn sabotaged(run: Run) -> Report {
     rig.finish().await
 }
 
-fn on_rabbit(name: &'static str, gateways: usize) -> Layout {
+/// So many on one node.
+pub fn on_rabbit(name: &'static str, gateways: usize) -> Layout {
     Layout { name, rabbit: Some(Rabbit::one()), gateways, rate: 60.0, data: None, missing_after: None }
 }

@@ -4,6 +4,7 @@ mod broker;
 mod cluster;
 mod embedded;
 mod gateways;
+mod journal;
 mod mixed;
 mod network;
 mod queues;
@@ -30,6 +31,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "two-gateways", play: |run| Box::pin(gateways::kills_of_two(run)) },
     Scenario { name: "three-gateways", play: |run| Box::pin(gateways::kills_of_three(run)) },
     Scenario { name: "drains", play: |run| Box::pin(gateways::drains(run)) },
+    Scenario { name: "postgres", play: |run| Box::pin(journal::on_postgres(run)) },
     Scenario { name: "broker-kills", play: |run| Box::pin(broker::kills(run)) },
     Scenario { name: "alarms", play: |run| Box::pin(broker::alarms(run)) },
     Scenario { name: "closings", play: |run| Box::pin(broker::closings(run)) },

@@ -5,7 +5,6 @@
 //! back though it was not missing is unexplained. What a gateway had taken out of the queue is not in it any more, and
 //! has to go on as if nothing had happened.
 
-use crate::evidence;
 use crate::faults::Hits;
 use crate::plan::{LADDER, MISSING, chance};
 use crate::rabbit::{self, PREFIX, Rabbit};
@@ -50,7 +49,7 @@ pub async fn delete(rig: &mut Rig, deleted: Deleted) {
     };
     let fault = rig.faults.begin(format!("{queue} deleted"), Hits::CutOff(rig.gateways.count()));
     let line = rabbit::connect(&rig.urls()).await.expect("RabbitMQ is there");
-    let stories = evidence::journal(&rig.folder.join("data")).await.expect("the journal can be read");
+    let stories = rig.journal.stories().await.expect("the journal can be read");
     line.delete_queue(&queue).await.expect("deleted");
     // After: one may have come in until then. What the journal did not know before may have been in the queue unseen.
     for id in rig.record.so_far().sent {

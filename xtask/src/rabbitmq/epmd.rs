@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::keeper::Keeper;
-use super::ports;
 use super::version::Programs;
+use crate::keeper::Keeper;
+use crate::ports;
 
 /// It takes a moment.
 const START_DEADLINE: Duration = Duration::from_secs(60);

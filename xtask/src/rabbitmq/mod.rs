@@ -8,9 +8,7 @@
 mod cluster;
 mod epmd;
 mod install;
-mod keeper;
 mod node;
-mod ports;
 mod version;
 
 use anyhow::Result;

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::epmd::Epmd;
-use super::keeper::Keeper;
-use super::ports;
 use super::version::{Programs, Version};
+use crate::keeper::Keeper;
+use crate::ports;
 use crate::process::output;
 
 /// The package's own scripts. The ones in PATH change to the user `rabbitmq`, which cannot write a folder of ours.

@@ -2,7 +2,7 @@
 //!
 //! Linux can send a process a signal when its parent is gone, even by `kill -9`. But the parent in this sense is the
 //! *thread* that started it: a server started on a short-lived thread of a test runner would die in the middle of the
-//! test. So one thread starts all processes of a node, and lives as long as the node.
+//! test. So one thread starts all processes of a server, and lives as long as the server.
 
 use std::process::{Child, Command};
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 type Request = (Command, mpsc::SyncSender<std::io::Result<Child>>);
 
 /// The thread that starts processes. Dropping it ends the thread, and with it whatever process still runs.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     /// `None` only while it is dropped.
     requests: Option<mpsc::SyncSender<Request>>,
     thread: Option<JoinHandle<()>>,
@@ -21,7 +21,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Starts the thread.
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let (requests, received) = mpsc::sync_channel::<Request>(1);
         let serve = move || {
             for (mut command, answer) in received {
@@ -38,14 +38,14 @@ impl Keeper {
 
     /// The same command for a process that is killed when the keeper's thread, or our whole process, ends. It may
     /// become another program; children of its own are not killed.
-    pub(super) fn command(of: &Command) -> Command {
+    pub(crate) fn command(of: &Command) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(of.get_program()).args(of.get_args());
         command
     }
 
     /// Starts it on the keeper's thread.
-    pub(super) fn spawn(&self, command: Command) -> Result<Child> {
+    pub(crate) fn spawn(&self, command: Command) -> Result<Child> {
         let name = format!("{:?}", command.get_args().nth(2).unwrap_or_default());
         let (answer, answered) = mpsc::sync_channel(1);
         let requests = self.requests.as_ref().context("the keeper has ended")?;

@@ -1,0 +1,264 @@
+//! What waits to be written, sorted into a group that is written with one commit, and what is decided about it.
+//!
+//! Nothing in here knows a database. Each store looks up what the group names ([`Found`]), has the decisions made here, and
+//! writes what they come to.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::found::{Found, Missing, standing};
+use super::{Acceptance, Attempt, Entry, JournalError, Recording, Search, State, Transcript};
+use crate::domain::{
+    Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
+    take_up,
+};
+
+/// A notification as it is written.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: NotificationId,
+    pub(super) merchant: MerchantId,
+    pub(super) order: Option<String>,
+    pub(super) first_seen: Moment,
+    pub(super) at: Moment,
+    /// Before this no first attempt is made.
+    pub(super) not_before: Option<Moment>,
+    pub(super) digest: Digest,
+    pub(super) raw: Bytes,
+    pub(super) state: State,
+}
+
+impl Row {
+    /// A notification as it comes from its queue or its sender.
+    pub(super) fn new(notification: &Notification, first_seen: Moment, state: State) -> Self {
+        Self {
+            id: notification.id().clone(),
+            merchant: notification.merchant().clone(),
+            order: notification.record.merchant_order_id.clone(),
+            first_seen,
+            at: first_seen,
+            not_before: notification.record.not_before,
+            digest: digest(&SHA256, &notification.raw),
+            raw: notification.raw.clone(),
+            state,
+        }
+    }
+
+    /// What happened to it, and what is written beside it.
+    pub(super) fn of(entry: Entry) -> (Self, Notes) {
+        let notes = Notes { attempt: entry.attempt, transcript: entry.transcript };
+        let row = Self {
+            id: entry.notification_id,
+            merchant: entry.merchant_id,
+            order: entry.merchant_order_id,
+            first_seen: entry.first_seen,
+            at: entry.at,
+            // It has been attempted, or held, so that its state says when it is due.
+            not_before: None,
+            digest: digest(&SHA256, &entry.raw),
+            raw: entry.raw,
+            state: entry.state,
+        };
+        (row, notes)
+    }
+}
+
+/// What is written beside a notification.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) attempt: Option<Attempt>,
+    pub(super) transcript: Option<Transcript>,
+}
+
+pub(super) type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Accept(Box<Row>, Answer<Acceptance>),
+    Accepted(NotificationId, Answer<()>),
+    /// A message of this notification is taken up.
+    TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
+    Record(Box<Row>, Box<Notes>, Answer<Recording>),
+    /// The payment centre has been told of this one's end.
+    Told(NotificationId),
+    Seek(Search, Sought, Answer<Vec<Missing>>),
+    Release(Wanted, Answer<Vec<Missing>>),
+    /// Write what is waiting by now, and end.
+    Close,
+}
+
+/// What is sought.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sought {
+    /// Notifications whose attempt is overdue.
+    UnderWay,
+    /// Notifications that have ended untold.
+    Untold,
+}
+
+/// What is to be released.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) ids: Vec<String>,
+    pub(super) now: Moment,
+    pub(super) due_after: Duration,
+}
+
+/// What is written with one commit. The order between the kinds does not matter: nobody asks for one thing about a
+/// notification before the one before is answered.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) accepts: Vec<(Row, Answer<Acceptance>)>,
+    pub(super) accepted: Vec<(NotificationId, Answer<()>)>,
+    pub(super) messages: Vec<(Row, Taken, Answer<TakeUp>)>,
+    pub(super) records: Vec<(Row, Answer<Recording>)>,
+    pub(super) attempts: Vec<(NotificationId, Attempt)>,
+    pub(super) transcripts: Vec<(NotificationId, Moment, Transcript)>,
+    pub(super) told: Vec<NotificationId>,
+    pub(super) searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
+    pub(super) releases: Vec<(Wanted, Answer<Vec<Missing>>)>,
+}
+
+/// The answers to a group that was written, in the order in which it was asked.
+pub(super) struct Written {
+    pub(super) acceptances: Vec<Acceptance>,
+    pub(super) take_ups: Vec<TakeUp>,
+    /// Where an entry came too late: what was there.
+    pub(super) recordings: Vec<Option<Standing>>,
+    pub(super) missing: Vec<Vec<Missing>>,
+    pub(super) released: Vec<Vec<Missing>>,
+}
+
+/// What the entries of a group come to.
+pub(super) struct Records<'a> {
+    /// The rows, each with the state that it has from now on: a later row of one notification has the last word.
+    pub(super) rows: Vec<(&'a Row, &'a State)>,
+    /// [`Written::recordings`].
+    pub(super) recordings: Vec<Option<Standing>>,
+}
+
+/// What the messages of a group come to.
+pub(super) struct Beginnings<'a> {
+    /// The beginnings to be noted: a later one of one notification has the last word.
+    pub(super) rows: Vec<(&'a Row, Beginning)>,
+    /// [`Written::take_ups`].
+    pub(super) take_ups: Vec<TakeUp>,
+}
+
+impl Group {
+    /// Sorts what was taken from the queue. What is in there already when the writer is told to close is still written.
+    pub(super) fn of(taken: impl Iterator<Item = Command>, waiting: &mut mpsc::Receiver<Command>) -> Self {
+        let mut group = Self::default();
+        for command in taken {
+            match command {
+                Command::Accept(row, answer) => group.accepts.push((*row, answer)),
+                Command::Accepted(id, answer) => group.accepted.push((id, answer)),
+                Command::TakeUp(row, message, answer) => group.messages.push((*row, *message, answer)),
+                Command::Record(row, notes, answer) => {
+                    let Notes { attempt, transcript } = *notes;
+                    group.attempts.extend(attempt.map(|attempt| (row.id.clone(), attempt)));
+                    group
+                        .transcripts
+                        .extend(transcript.map(|transcript| (row.id.clone(), row.at, transcript)));
+                    group.records.push((*row, answer));
+                }
+                Command::Told(id) => group.told.push(id),
+                Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
+                Command::Release(wanted, answer) => group.releases.push((wanted, answer)),
+                Command::Close => waiting.close(),
+            }
+        }
+        group
+    }
+
+    /// All rows of notifications that may have to be written down.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        let accepts = self.accepts.iter().map(|(row, _)| row);
+        let messages = self.messages.iter().map(|(row, ..)| row);
+        accepts.chain(messages).chain(self.records.iter().map(|(row, _)| row))
+    }
+
+    /// Whether anything in it must outlast a machine that loses power.
+    pub(super) fn is_weighty(&self) -> bool {
+        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, .. } = self;
+        // A transcript comes with its record.
+        !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
+    }
+
+    /// A state never goes back: an entry that comes too late leaves the state as it is.
+    pub(super) fn decide_records<'a>(&'a self, found: &'a HashMap<NotificationId, Found>) -> Records<'a> {
+        let mut latest: HashMap<_, _> = found.iter().map(|(id, found)| (id, &found.state)).collect();
+        let mut rows = Vec::with_capacity(self.records.len());
+        let mut recordings = Vec::with_capacity(self.records.len());
+        for (row, _) in &self.records {
+            let there = latest.get(&row.id).copied().filter(|there| there.outlasts(&row.state));
+            let first_seen = found.get(&row.id).map_or(row.first_seen, |found| found.first_seen);
+            recordings.push(there.and_then(|there| standing(there, first_seen)));
+            let state = there.unwrap_or(&row.state);
+            latest.insert(&row.id, state);
+            rows.push((row, state));
+        }
+        Records { rows, recordings }
+    }
+
+    /// Has each message's step decided. `lives` says whether a gateway does.
+    pub(super) fn decide_beginnings<'a>(
+        &'a self,
+        found: &HashMap<NotificationId, Found>,
+        lives: impl Fn(u64) -> bool,
+    ) -> Beginnings<'a> {
+        let mut noted: HashMap<&NotificationId, Beginning> = HashMap::new();
+        let mut rows = Vec::with_capacity(self.messages.len());
+        let mut take_ups = Vec::with_capacity(self.messages.len());
+        for (row, message, _) in &self.messages {
+            let there = found.get(&row.id);
+            let known = there.map_or(Known::Nothing, |found| found.known(row.digest.as_ref()));
+            let begun = noted.get(&row.id).copied().or_else(|| there?.begun);
+            let step = take_up(message, known, begun, &lives);
+            if let TakeUp::Attempt(beginning) = &step {
+                noted.insert(&row.id, *beginning);
+                rows.push((row, *beginning));
+            }
+            take_ups.push(step);
+        }
+        Beginnings { rows, take_ups }
+    }
+
+    /// Who does not wait any more for its answer does not get it.
+    pub(super) fn answer(self, written: Result<Written, impl Fn() -> JournalError>) {
+        match written {
+            Ok(Written { acceptances, take_ups, recordings, missing, released }) => {
+                for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
+                    let _ = answer.send(Ok(missing));
+                }
+                for ((_, answer), released) in self.releases.into_iter().zip(released) {
+                    let _ = answer.send(Ok(released));
+                }
+                for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
+                    let _ = answer.send(Ok(acceptance));
+                }
+                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
+                for ((.., answer), take_up) in self.messages.into_iter().zip(take_ups) {
+                    let _ = answer.send(Ok(take_up));
+                }
+                for ((_, answer), behind) in self.records.into_iter().zip(recordings) {
+                    let current = || Recording::Current(Recorded::after_commit());
+                    let _ = answer.send(Ok(behind.map_or_else(current, Recording::Behind)));
+                }
+            }
+            Err(error) => {
+                self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+                self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+                self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+            }
+        }
+    }
+}

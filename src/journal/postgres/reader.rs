@@ -1,0 +1,80 @@
+//! Stories, read.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{Row, query};
+
+use super::problem::Problem;
+use super::release;
+use crate::domain::{Moment, NotificationId};
+use crate::journal::batched::Reader;
+use crate::journal::{Attempt, Release, ReleasePlace, Story};
+
+/// Connections that read.
+#[derive(Debug)]
+pub struct Readers(pub(super) PgPool);
+
+#[async_trait]
+impl Reader for Readers {
+    async fn story(&self, id: &NotificationId) -> Result<Option<Story>, String> {
+        story(&self.0, id).await.map_err(|problem| problem.to_string())
+    }
+
+    async fn held(&self, release: &Release) -> Result<(Vec<String>, Option<ReleasePlace>), String> {
+        release::find(&self.0, release).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// Everything about a notification, as it was at one moment.
+async fn story(readers: &PgPool, id: &NotificationId) -> Result<Option<Story>, Problem> {
+    let mut transaction = readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let notification = query(
+        "SELECT merchant_id, merchant_order_id, first_seen, updated_at, state FROM notification WHERE id = $1",
+    );
+    let Some(row) = notification.bind(id.as_str()).fetch_optional(&mut *transaction).await? else {
+        return Ok(None);
+    };
+    let attempts = query("SELECT * FROM attempt WHERE notification_id = $1 ORDER BY id");
+    let attempts = attempts.bind(id.as_str()).fetch_all(&mut *transaction).await?;
+    transaction.commit().await?;
+    let wrong = |what: &str| Problem::Other(format!("notification {id} is damaged: {what}"));
+    Ok(Some(Story {
+        notification_id: id.clone(),
+        merchant_id: row.try_get::<&str, _>("merchant_id")?.parse().map_err(|_| wrong("its merchant_id"))?,
+        merchant_order_id: row.try_get("merchant_order_id")?,
+        first_seen: moment(&row, "first_seen")?,
+        updated_at: moment(&row, "updated_at")?,
+        state: serde_json::from_str(row.try_get("state")?).map_err(|_| wrong("its state"))?,
+        attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+    }))
+}
+
+fn attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
+    let status: Option<i32> = row.try_get("status")?;
+    Ok(Attempt {
+        number: u32::try_from(row.try_get::<i64, _>("number")?).unwrap_or(u32::MAX),
+        started_at: moment(row, "started_at")?,
+        duration: Duration::from_millis(row.try_get::<i64, _>("duration_ms")?.unsigned_abs()),
+        plugin: row.try_get("plugin")?,
+        method: row.try_get("method")?,
+        url: row.try_get("url")?,
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        reply: row.try_get("reply")?,
+        result: row.try_get("result")?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+fn moment(row: &PgRow, column: &str) -> Result<Moment, sqlx::Error> {
+    row.try_get(column).map(Moment::from_unix_milliseconds)
+}

@@ -1,0 +1,281 @@
+//! What only the database on PostgreSQL must do: keep its password to itself, change its tables with care, and come through a
+//! server that is killed and connections that are cut.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use paynotify::domain::{NotificationId, Taken};
+use paynotify::journal::{
+    Attempt, Bounds, Journal, JournalError, Lookup, PostgresJournal, PostgresSettings, Recording,
+    look_up_on_postgres,
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
+use xtask::postgres::{Database, Durability, Server};
+
+use crate::conformance::Ground;
+use crate::telling::*;
+
+crate::conformance::conformance_suite!(ground);
+
+/// A database of this test's alone.
+struct Place {
+    database: Database,
+    name: String,
+}
+
+async fn ground() -> Place {
+    made_on(Database::shared_or_own().expect("a server")).await
+}
+
+/// On a server that can be killed: what it commits is on the disk.
+async fn own_server() -> Place {
+    made_on(Database::Own(Server::start(Durability::Disk).expect("a server"))).await
+}
+
+async fn made_on(database: Database) -> Place {
+    let name = format!("journal_{}", uuid::Uuid::now_v7().simple());
+    let mut connection = PgConnection::connect(&database.url("postgres")).await.expect("connected");
+    let create = format!("CREATE DATABASE {name}");
+    query(AssertSqlSafe(create)).execute(&mut connection).await.expect("made");
+    Place { database, name }
+}
+
+impl Place {
+    fn url(&self) -> String {
+        self.database.url(&self.name)
+    }
+
+    fn settings(&self) -> PostgresSettings {
+        PostgresSettings::new(&self.url()).expect("a URL")
+    }
+
+    async fn journal(&self) -> PostgresJournal {
+        PostgresJournal::open(self.settings()).await.expect("a journal")
+    }
+
+    async fn outside(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.expect("connected")
+    }
+
+    fn server(&mut self) -> &mut Server {
+        match &mut self.database {
+            Database::Own(server) => server,
+            Database::Shared(_) => panic!("others use it"),
+        }
+    }
+
+    async fn refused(&self, part: &str) {
+        let error = PostgresJournal::open(self.settings()).await.expect_err(part).to_string();
+        assert!(error.contains(&self.name) && error.contains(part), "{error}");
+    }
+}
+
+#[async_trait]
+impl Ground for Place {
+    async fn open_with(&self, bounds: Bounds) -> Arc<dyn Journal> {
+        let mut settings = self.settings();
+        settings.bounds = bounds;
+        Arc::new(PostgresJournal::open(settings).await.expect("a journal"))
+    }
+
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Lookup {
+        look_up_on_postgres(&self.settings(), id, number).await.expect("readable")
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        query(sql).execute(&mut self.outside().await).await.expect("done");
+    }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_url_that_is_wrong_is_not_told() {
+    for wrong in [
+        "mysql://user:hunter2@host/db",
+        "postgres://user:hunter2@host:port/db",
+        "postgres://user:hunter2@host/db?sslmode=hunter2",
+        "hunter2",
+    ] {
+        let problem = PostgresSettings::new(wrong).expect_err("wrong");
+        assert!(!problem.contains("hunter2") && problem.contains("postgres://"), "{problem}");
+    }
+    let settings = PostgresSettings::new("postgres://user:hunter2@host:5433/db").expect("a URL");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("hunter2") && shown.contains("host:5433/db"), "{shown}");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_is_told_why_and_not_the_password() {
+    let place = ground().await;
+    let url = place.url();
+    let (before, host) = url.split_once('@').expect("user and password");
+    let user = before.rsplit_once(':').expect("a password").0;
+    for (url, part) in [
+        (format!("{user}:wr0ng-secret@{host}"), "journal.url"),
+        (format!("{before}@{host}_none"), "does not exist"),
+        (format!("{before}@127.0.0.1:1/none"), "cannot be reached"),
+    ] {
+        let settings = PostgresSettings::new(&url).expect("a URL");
+        let error = PostgresJournal::open(settings).await.expect_err(part).to_string();
+        assert!(error.contains(part) && error.contains("127.0.0.1:"), "{error}");
+        assert!(!error.contains("wr0ng-secret") && !error.contains("Passw0rd"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gateways_that_start_together_make_the_tables_once() {
+    let place = ground().await;
+    let journals = join_all((0..4).map(|_| place.journal())).await;
+    for (number, journal) in journals.iter().enumerate() {
+        record(journal, entry(&format!("n{number}"), 1, waiting(2), None)).await;
+    }
+    assert_eq!(story(&journals[0], "n3").await.state, waiting(2));
+    for journal in journals {
+        journal.close().await;
+        journal.close().await;
+        assert!(matches!(journal.story(&id("n0")).await, Err(JournalError::Closed)));
+        assert!(journal.ready().is_err());
+    }
+    let left: i64 = query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'paynotify' AND datname = current_database()")
+        .fetch_one(&mut place.outside().await)
+        .await
+        .expect("counted");
+    assert_eq!(left, 0, "connections that nobody has any more");
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_program_or_of_somebody_else_are_refused_untouched() {
+    let place = ground().await;
+    place.journal().await.close().await;
+    place.execute("UPDATE paynotify_journal SET version = 99").await;
+    place.refused("newer").await;
+    let newer = look_up_on_postgres(&place.settings(), &id("n1"), None).await.expect_err("newer").to_string();
+    assert!(newer.contains("newer"), "{newer}");
+    let foreign = ground().await;
+    foreign.execute("CREATE TABLE notification (id text)").await;
+    foreign.refused("somebody else").await;
+    let tables: i64 = query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_one(&mut foreign.outside().await)
+        .await
+        .expect("counted");
+    assert_eq!(tables, 1);
+}
+
+/// Many write while the server is killed and comes back: each entry is there, its attempt once, and none was said to be recorded that is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_while_the_server_is_killed_is_there_once() {
+    let mut place = own_server().await;
+    let journal = Arc::new(place.journal().await);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let writers: Vec<_> = (0..8_u32)
+        .map(|task| {
+            let (journal, stopped) = (Arc::clone(&journal), stopped.clone());
+            tokio::spawn(async move {
+                let mut written = 0;
+                while !*stopped.borrow() {
+                    let name = format!("n{task}-{written}");
+                    // As the delivery does: the same entry again and again, until it is recorded.
+                    let mut entry = entry(&name, 1, ended(1), Some(attempt(1)));
+                    entry.at = at(i64::from(written));
+                    while journal.record(entry.clone()).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    written += 1;
+                }
+                written
+            })
+        })
+        .collect();
+    for round in 0..3 {
+        until("it goes on", async || journal.ready().is_ok()).await;
+        record(&*journal, entry(&format!("round{round}"), 1, waiting(2), None)).await;
+        place.server().kill_hard().expect("killed");
+        until("it is noticed", async || journal.ready().is_err()).await;
+        let said = journal.ready().expect_err("just now");
+        assert!(said.contains("cannot be reached") && !said.contains("Passw0rd"), "{said}");
+        place.server().restart().expect("back");
+    }
+    until("it recovers by itself", async || journal.ready().is_ok()).await;
+    stop.send_replace(true);
+    let mut all = 0;
+    for (task, writer) in writers.into_iter().enumerate() {
+        let written = writer.await.expect("no panic");
+        for number in 0..written {
+            let story = story(&*journal, &format!("n{task}-{number}")).await;
+            assert_eq!((story.attempts, story.state), (vec![attempt(1)], ended(1)));
+        }
+        all += written;
+    }
+    println!("{all} entries through three kills");
+    for round in 0..3 {
+        story(&*journal, &format!("round{round}")).await;
+    }
+    journal.close().await;
+}
+
+/// A commit's answer can be lost with the connection; whoever asked then asks again.
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_has_its_attempt_once() {
+    let place = ground().await;
+    let journal = place.journal().await;
+    let broken = Attempt { status: None, reply: None, ..attempt(1) };
+    for recorded in [attempt(1), attempt(1), broken.clone(), broken.clone()] {
+        let recording = journal.record(entry("n1", 1, ended(1), Some(recorded))).await.expect("recorded");
+        assert!(matches!(recording, Recording::Current(_)));
+    }
+    assert_eq!(story(&journal, "n1").await.attempts, [attempt(1), broken]);
+    journal.close().await;
+}
+
+/// What waits while the server is away is bounded: whoever comes when the queue is full waits at the door.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_server_that_is_away_is_bounded_and_is_told_so() {
+    let mut place = own_server().await;
+    let bounds = Bounds { patience: Duration::from_millis(500), queue: 4, batch: 2, ..Bounds::default() };
+    let journal = place.open_with(bounds).await;
+    place.server().kill_hard().expect("killed");
+    let asked = (0..20).map(|number| journal.record(entry(&format!("n{number}"), 1, waiting(2), None)));
+    for answer in join_all(asked).await {
+        let error = answer.expect_err("nobody is there").to_string();
+        assert!(error.contains("cannot be reached"), "{error}");
+    }
+    place.server().restart().expect("back");
+    until("it recovers by itself", async || journal.ready().is_ok()).await;
+    let again = journal.record(entry("n0", 1, waiting(2), None)).await.expect("recorded");
+    assert!(matches!(again, Recording::Current(_)));
+    journal.close().await;
+}
+
+/// A gateway whose connections are cut lives on, and is not taken for dead: nobody makes its attempt beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_whose_connections_are_cut_is_not_taken_for_dead() {
+    let place = ground().await;
+    let (here, there) = (place.journal().await, place.journal().await);
+    let sent = envelope("n1", "");
+    let first = Taken { gateway: here.gateway(), ..taken(sent.progress) };
+    assert_eq!(take_up(&here, &sent, first).await, "attempt");
+    let asked = Taken { gateway: there.gateway(), redelivered: true, at: at(2_500), ..first };
+    assert_eq!(take_up(&there, &sent, asked).await, "wait");
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'paynotify' AND datname = current_database()";
+    let cut: i64 = query_scalar(cut).fetch_one(&mut place.outside().await).await.expect("cut");
+    assert!(cut >= 4, "{cut}");
+    let begun = Instant::now();
+    // Longer than it takes to count the dead.
+    while begun.elapsed() < Duration::from_secs(4) {
+        assert_eq!(take_up(&there, &sent, asked).await, "wait", "after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    here.close().await;
+    assert_eq!(crate::conformance::once_nobody_lives(&there, &sent, asked).await, "attempt again");
+    there.close().await;
+}
