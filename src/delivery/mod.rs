@@ -10,13 +10,15 @@ mod merchant;
 mod missing;
 mod release;
 mod shadow;
+mod traffic;
 mod under_way;
+mod way;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
@@ -31,11 +33,13 @@ use crate::replay::{Keep, Transcript};
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
 pub use breakers::Metrics;
-pub use merchant::{Merchant, MerchantMap, Merchants, Way};
+pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
+use traffic::Traffic;
 use under_way::UnderWay;
+pub use way::Way;
 
 /// Beside a message in the poison queue.
 const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
@@ -53,6 +57,8 @@ pub struct Rules {
     pub ladder: Ladder,
     /// For every notification.
     pub policy: Policy,
+    /// How many deliveries the broker hands out at once, which merchants share.
+    pub slots: usize,
     /// Of which attempts a transcript is kept.
     pub keep: Keep,
 }
@@ -67,6 +73,8 @@ pub struct Deliverer {
     under_way: UnderWay,
     punctuality: Punctuality,
     breakers: Breakers,
+    slots: Arc<Semaphore>,
+    traffic: Traffic,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
@@ -86,7 +94,8 @@ impl Deliverer {
         for merchant in merchants.all().values() {
             metrics.show(&merchant.plugin.description().name);
         }
-        let Rules { policy, .. } = rules;
+        let Rules { policy, slots, .. } = rules;
+        let (slots, traffic) = (Arc::new(Semaphore::new(slots)), metrics.traffic.clone());
         let (releases, changes) = release::channel();
         Self {
             broker,
@@ -97,6 +106,8 @@ impl Deliverer {
             under_way: UnderWay::default(),
             punctuality: Punctuality::new(policy.missing_after),
             breakers: Breakers::new(policy.breaker, metrics),
+            slots,
+            traffic,
             releases,
             changes: Mutex::new(changes),
         }
@@ -224,6 +235,9 @@ impl Deliverer {
         // A fault of a version that is no more keeps nothing waiting long.
         let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
         let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
+        if let NextStep::Hold(_, reason) = &step {
+            self.traffic.count_hold(reason);
+        }
         log(envelope, in_hand.late, record.as_ref(), &step);
         let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
         let entry = entry(envelope, record, transcript.as_ref(), &step);
@@ -246,14 +260,18 @@ impl Deliverer {
     async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
         let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
-        let Some(_slot) = merchant.way.slot() else { return held(HoldReason::MerchantBusy) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        let entered = match merchant.way.enter(&envelope.progress, &self.slots).await {
+            Ok(entered) => entered,
+            Err(reason) => return held(reason),
+        };
         let admitted = match self.breakers.admit(id, &merchant.plugin, clock::now()) {
             Ok(admitted) => admitted,
             Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
         let attempted = attempt(envelope, merchant).await;
         admitted.note(notification, attempted.failed.as_ref());
+        self.traffic.leave(entered, id, notification, &attempted);
         let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);
         Attempted { outdated, ..attempted }
     }

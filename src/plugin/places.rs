@@ -3,7 +3,7 @@
 //! Two things can be used up: the places for calls under way, and the guests' threads. Plugins that loop would soon have
 //! all of both, because each of their calls lasts until its bound.
 //!
-//! - **Places.** A plugin may have only a part of what is free just now ([`PART_OF_FREE`]), and always one. So however
+//! - **Places.** A plugin may have only a part of what is free just now ([`fair_share`]), and always one. So however
 //!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not as many
 //!   plugins at work as places.
 //! - **Threads.** A call that has run for longer than a well-behaved one needs ([`SHORT_STEPS`]) is a long one. Long
@@ -16,8 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// A plugin may have at most one in so many of the places that are free, and one in any case.
-const PART_OF_FREE: usize = 8;
+use crate::domain::fair_share;
 
 /// After so many steps of running time ([`TICK`](super::engine::TICK)) a call is a long one. The slowest guests of the
 /// languages that were measured take a tenth of it.
@@ -81,7 +80,7 @@ impl Places {
             let mut changed = std::pin::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let share = (self.free.available_permits() / PART_OF_FREE).max(1);
+            let share = fair_share(self.free.available_permits());
             if own.taken.load(Ordering::Relaxed) < share {
                 match Arc::clone(&self.free).try_acquire_owned() {
                     Ok(common) => {
