@@ -55,6 +55,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         ladder: config.ladder.clone(),
         policy: config.policy,
         slots: config.prefetch,
+        slow_slots: config.slow_prefetch,
         keep: config.transcripts,
     };
     let deliverer =

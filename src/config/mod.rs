@@ -58,8 +58,10 @@ pub struct Config {
     pub policy: Policy,
     /// Bounds of attempts for a merchant that does not say otherwise.
     pub gate: GatePolicy,
-    /// How many deliveries may be under way at once.
+    /// How many deliveries of the main lane may be under way at once.
     pub prefetch: usize,
+    /// The same of the slow lane.
+    pub slow_prefetch: usize,
     /// How long a stop waits.
     pub drain: Duration,
     /// Bounds of the way to a merchant that does not say otherwise.
@@ -181,6 +183,7 @@ impl Config {
             },
             gate: gate_policy(&raw.delivery),
             prefetch: raw.broker.prefetch.size(),
+            slow_prefetch: raw.broker.slow_prefetch.size(),
             drain: raw.delivery.drain.get(),
             http: http_settings(&raw.http),
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
@@ -251,6 +254,7 @@ fn broker(
         }
         raw::BrokerKind::Embedded => Some(Broker::Embedded(broker::embedded::Settings {
             prefetch: raw.prefetch.size(),
+            slow_prefetch: raw.slow_prefetch.size(),
             ..broker::embedded::Settings::new(data.join("broker.sqlite"))
         })),
         raw::BrokerKind::Amqp => {
@@ -278,6 +282,7 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
         prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),
+        slow_prefetch: u16::try_from(raw.slow_prefetch.get()).unwrap_or(u16::MAX),
         sources: raw.sources.iter().map(source).collect(),
         connect_timeout: amqp.connect_timeout.get(),
         heartbeat: amqp.heartbeat.get(),

@@ -80,6 +80,7 @@ table! {
     Broker {
         kind: BrokerKind = BrokerKind::Embedded,
         prefetch: Count<1, 2_000> = Count::of(256),
+        slow_prefetch: Count<1, 2_000> = Count::of(64),
         longest_message_bytes: Bytes = Bytes::of(2 << 20),
         amqp: Amqp = Amqp::default(),
         sources: Vec<Source> = Vec::new(),

@@ -24,8 +24,8 @@ use tokio::task::{JoinError, JoinSet};
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome,
-    OutcomeEvent, Policy, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Lane, MerchantId, Moment, NextStep, Outcome,
+    OutcomeEvent, Policy, Progress, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 use crate::replay::{Keep, Transcript};
@@ -57,8 +57,10 @@ pub struct Rules {
     pub ladder: Ladder,
     /// For every notification.
     pub policy: Policy,
-    /// How many deliveries the broker hands out at once, which merchants share.
+    /// How many deliveries of the main lane the broker hands out at once, which merchants share.
     pub slots: usize,
+    /// The same of the slow lane.
+    pub slow_slots: usize,
     /// Of which attempts a transcript is kept.
     pub keep: Keep,
 }
@@ -74,6 +76,7 @@ pub struct Deliverer {
     punctuality: Punctuality,
     breakers: Breakers,
     slots: Arc<Semaphore>,
+    slow_slots: Arc<Semaphore>,
     traffic: Traffic,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
@@ -94,8 +97,8 @@ impl Deliverer {
         for merchant in merchants.all().values() {
             metrics.show(&merchant.plugin.description().name);
         }
-        let Rules { policy, slots, .. } = rules;
-        let (slots, traffic) = (Arc::new(Semaphore::new(slots)), metrics.traffic.clone());
+        let Rules { policy, slots, slow_slots, .. } = rules;
+        let traffic = metrics.traffic.clone();
         let (releases, changes) = release::channel();
         Self {
             broker,
@@ -106,7 +109,8 @@ impl Deliverer {
             under_way: UnderWay::default(),
             punctuality: Punctuality::new(policy.missing_after),
             breakers: Breakers::new(policy.breaker, metrics),
-            slots,
+            slots: Arc::new(Semaphore::new(slots)),
+            slow_slots: Arc::new(Semaphore::new(slow_slots)),
             traffic,
             releases,
             changes: Mutex::new(changes),
@@ -161,7 +165,7 @@ impl Deliverer {
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
         let broker::Delivery { content, redelivered, receipt } = delivery;
-        let envelope = match content {
+        let mut envelope = match content {
             Content::Readable(envelope) => envelope,
             Content::Unreadable(reason) => {
                 tracing::error!(%reason, "a message that cannot be read goes to the poison queue");
@@ -170,7 +174,11 @@ impl Deliverer {
             }
         };
         let early = envelope.progress.due.since(clock::now());
-        if early > KEPT_UNTIL_DUE {
+        let lane = self.lane_of(&envelope);
+        // One that was handed out before may have a duty (see `take_up`), which its successor would not have.
+        let changes_lanes = lane == Lane::Slow && envelope.lane == Lane::Main && !redelivered;
+        if early > KEPT_UNTIL_DUE || changes_lanes {
+            envelope.lane = lane;
             settled(receipt.park(&envelope).await, Some(&envelope));
             return;
         }
@@ -261,7 +269,11 @@ impl Deliverer {
         let held = |reason| Attempted::without(Happened::Held(reason));
         let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
-        let entered = match merchant.way.enter(&envelope.progress, &self.slots).await {
+        let slots = match envelope.lane {
+            Lane::Main => &self.slots,
+            Lane::Slow => &self.slow_slots,
+        };
+        let entered = match merchant.way.enter(&envelope.progress, slots).await {
             Ok(entered) => entered,
             Err(reason) => return held(reason),
         };
@@ -276,6 +288,17 @@ impl Deliverer {
         Attempted { outdated, ..attempted }
     }
 
+    /// The lane in which the notification's merchant is just now.
+    fn lane_of(&self, envelope: &Envelope) -> Lane {
+        let merchant = self.merchants.get(envelope.notification.merchant());
+        merchant.map_or(Lane::Main, |merchant| merchant.way.lane())
+    }
+
+    /// The same notification with that progress, in the lane where it belongs.
+    fn successor(&self, envelope: &Envelope, progress: Progress) -> Envelope {
+        Envelope { progress, lane: self.lane_of(envelope), notification: envelope.notification.clone() }
+    }
+
     /// Whether the merchant is served by that version of its plugin still.
     fn is_current(&self, id: &MerchantId, merchant: &Merchant) -> bool {
         self.merchants.get(id).is_some_and(|current| current.plugin.hash() == merchant.plugin.hash())
@@ -286,7 +309,7 @@ impl Deliverer {
         let InHand { envelope, receipt, .. } = in_hand;
         let result = match step {
             NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-                receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
+                receipt.park(&self.successor(&envelope, progress)).await
             }
             NextStep::Finish(outcome) => {
                 let attempts = outcome.attempts(envelope.progress.attempt);
@@ -303,7 +326,7 @@ impl Deliverer {
         let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
         tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
         let result = match step {
-            Behind::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
+            Behind::Follow(progress) => receipt.park(&self.successor(&envelope, progress)).await,
             Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
             Behind::Forget(recorded) => receipt.forget(recorded).await,
             Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,

@@ -235,7 +235,9 @@ impl Gate {
             return None;
         }
         let places = u32::try_from(self.policy.in_flight.max(1)).unwrap_or(u32::MAX);
-        let one = self.pace.typical() / places;
+        // Whoever has waited in vain has seen none of those under way end.
+        let at_least = self.stalled.map_or(Duration::ZERO, |stalled| now.since(stalled) + PATIENCE);
+        let one = self.pace.typical().max(at_least) / places;
         match asks.turn {
             Turn::Waiting => return Some(Admission::Wait),
             Turn::New => {
@@ -244,7 +246,9 @@ impl Gate {
                     return Some(Admission::Wait);
                 }
             }
-            Turn::Last => self.stalled = Some(now),
+            Turn::Last => {
+                self.stalled.get_or_insert(now);
+            }
         }
         let until = self.come_back(now.after(LEAST_WAIT), one, now);
         Some(Admission::Hold(HoldReason::MerchantBusy { until }))
@@ -262,3 +266,7 @@ impl Gate {
         self.all_back
     }
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -163,7 +163,7 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
     let mut registry = Registry::default();
     let (metrics, shadows) =
         (Metrics::new(&mut registry, &merchants), Shadows::registered(&mut registry, &merchants));
-    let rules = Rules { ladder, policy, slots: 256, keep: Keep::None };
+    let rules = Rules { ladder, policy, slots: 256, slow_slots: 64, keep: Keep::None };
     let (broker, journal) = (Arc::clone(&core.broker), Arc::clone(&core.journal));
     let deliverer = Deliverer::new(broker, journal, merchants, rules, metrics, shadows);
     let releases = deliverer.releases();

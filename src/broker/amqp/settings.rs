@@ -19,6 +19,8 @@ pub struct Settings {
     pub prefix: String,
     /// How many deliveries may be unsettled at once, 1 to 2,000. RabbitMQ sends that many ahead for each queue.
     pub prefetch: u16,
+    /// The same for the slow lane.
+    pub slow_prefetch: u16,
     /// The delays of all ladders in use: each gets a rung of its own, so that its waits are exact.
     pub rung_delays: Vec<Duration>,
     /// The queues of other producers' messages.
@@ -57,6 +59,7 @@ impl Default for Settings {
             urls: vec!["amqp://127.0.0.1:5672/%2f".to_owned()],
             prefix: "paynotify".to_owned(),
             prefetch: 256,
+            slow_prefetch: 64,
             rung_delays: Ladder::default().delays().to_vec(),
             sources: Vec::new(),
             connect_timeout: Duration::from_secs(2),
@@ -81,6 +84,7 @@ impl fmt::Debug for Settings {
             .field("urls", &"(secret)")
             .field("prefix", &self.prefix)
             .field("prefetch", &self.prefetch)
+            .field("slow_prefetch", &self.slow_prefetch)
             .field("rung_delays", &self.rung_delays)
             .field("sources", &self.sources)
             .field("connect_timeout", &self.connect_timeout)
@@ -126,6 +130,9 @@ impl Settings {
         }
         if !(1..=2_000).contains(&self.prefetch) {
             return wrong("prefetch", "must be 1 to 2000");
+        }
+        if !(1..=2_000).contains(&self.slow_prefetch) {
+            return wrong("slow_prefetch", "must be 1 to 2000");
         }
         if !(1..=64).contains(&self.publishers) {
             return wrong("publishers", "must be 1 to 64");

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, query};
 
 use super::lookup;
-use crate::domain::{Ending, Envelope, Moment, Notification, OutcomeEvent, Progress, Standing};
+use crate::domain::{Ending, Envelope, Lane, Moment, Notification, OutcomeEvent, Progress, Standing};
 use crate::journal::{Search, State};
 
 /// A notification as it is found.
@@ -114,6 +114,6 @@ impl Missing {
             Some(Standing::Ended(_)) => return None,
         };
         let due = progress.due <= now;
-        due.then(|| Envelope { notification, progress: Progress { due: now, ..progress } })
+        due.then(|| Envelope { notification, progress: Progress { due: now, ..progress }, lane: Lane::Main })
     }
 }
