@@ -49,10 +49,16 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         .with_context(|| format!("the API cannot listen on {} (key `api.listen`)", config.listen))?;
     let address = listener.local_addr()?;
     let tls = config.api.tls.as_ref().map(api::Tls::load).transpose()?;
-    let faults = delivery::Metrics::new(&mut registry);
+    let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let at_start = merchants.all().len();
-    let rules = Rules { ladder: config.ladder.clone(), policy: config.policy, keep: config.transcripts };
+    let rules = Rules {
+        ladder: config.ladder.clone(),
+        policy: config.policy,
+        slots: config.prefetch,
+        slow_slots: config.slow_prefetch,
+        keep: config.transcripts,
+    };
     let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{self, Config, LadderChoice, Problem};
 use crate::delivery::{Merchant, Shadow, Way};
-use crate::domain::{Ladder, Origin};
+use crate::domain::{GatePolicy, Ladder, Origin};
 use crate::{http, plugin};
 
 /// What all merchants have in common: what their files need not say, and whom is trusted.
@@ -13,8 +13,8 @@ pub(super) struct Terms {
     http: http::Settings,
     /// Subnets that are allowed for every merchant.
     allow_addresses: Vec<http::Subnet>,
-    /// Attempts under way at once for a merchant that does not say otherwise.
-    in_flight: usize,
+    /// Bounds of attempts for a merchant that does not say otherwise.
+    gate: GatePolicy,
     /// The ladder of merchants without one of their own.
     ladder: Ladder,
     roots: http::TlsRoots,
@@ -26,10 +26,10 @@ impl Terms {
     /// Reads the system's trusted authorities.
     pub(super) fn new(config: &Config) -> Result<Self, http::InvalidRoots> {
         let roots = http::TlsRoots::system()?;
-        let (http, in_flight) = (config.http, config.in_flight_per_merchant);
+        let (http, gate) = (config.http, config.gate);
         let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
         let allow_addresses = config.allow_addresses.clone();
-        Ok(Self { http, allow_addresses, in_flight, ladder, roots, plugins })
+        Ok(Self { http, allow_addresses, gate, ladder, roots, plugins })
     }
 }
 
@@ -62,9 +62,10 @@ pub(super) async fn ready(
     // Who gives only the total means that the reply may take as long.
     settings.timeouts.first_byte = theirs.first_byte.or(theirs.total).unwrap_or(settings.timeouts.first_byte);
     settings.timeouts.total = theirs.total.unwrap_or(settings.timeouts.total);
-    let in_flight = merchant.in_flight.unwrap_or(terms.in_flight);
+    let in_flight = merchant.in_flight.unwrap_or(terms.gate.in_flight);
+    let gate = GatePolicy { in_flight, rate: merchant.rate, ..terms.gate };
     let reach = reach(terms, merchant)?;
-    let way = Way::new(&settings, &reach, in_flight, &terms.roots, before.map(|before| &before.way));
+    let way = Way::new(&settings, &reach, gate, &terms.roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
     Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
 }

@@ -7,7 +7,8 @@
 //! or when its ending is recorded. A [`Delivery`] is settled by exactly one of the five functions of its [`Receipt`],
 //! each of which consumes it; one that is dropped instead is handed back and delivered again.
 //!
-//! A broker decides nothing: it holds what it is given until the moment that [`Progress::due`] names.
+//! A broker decides nothing: it holds what it is given until the moment that [`Progress::due`] names, and gives it back in
+//! the [lane](crate::domain::Lane) that [`Envelope::lane`] names. What is new comes in the main lane.
 //!
 //! [`Progress::due`]: crate::domain::Progress::due
 
@@ -43,8 +44,8 @@ pub trait Broker: Send + Sync {
     /// Nothing is known to be durable; the caller may tell it again.
     async fn tell(&self, event: &OutcomeEvent) -> Result<(), BrokerError>;
 
-    /// The next message that has come due. Waits for one; waits, too, while the broker is away. Hands out at most
-    /// as many unsettled deliveries as the configured prefetch. `None` once [`stop_taking`](Self::stop_taking) was
+    /// The next message that has come due, of any lane. Waits for one; waits, too, while the broker is away. Hands out at
+    /// most as many unsettled deliveries of each lane as its configured prefetch. `None` once [`stop_taking`](Self::stop_taking) was
     /// called, and then for ever.
     ///
     /// A message may come back a little before it is due, when the waits that a broker offers do not add up to the

@@ -8,8 +8,8 @@ use ::http::HeaderValue;
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::{Document, Problem};
-use super::values::{AllowedSubnet, Count, Delay, HashPrefix, JitterPart, SecretText, Span};
-use crate::domain::{Ladder, MerchantId, Origin};
+use super::values::{AllowedSubnet, Count, Delay, HashPrefix, JitterPart, RateText, SecretText, Span};
+use crate::domain::{Ladder, MerchantId, Origin, Rate};
 use crate::{http, plugin};
 
 /// One merchant, as its file says.
@@ -39,6 +39,8 @@ pub struct Merchant {
     pub jitter: Option<crate::domain::Jitter>,
     /// How many attempts may be under way at once, where it does not take the gateway's bound.
     pub in_flight: Option<usize>,
+    /// How many attempts may be made in a time, if there is a bound.
+    pub rate: Option<Rate>,
     /// Time-outs that differ from the gateway's.
     pub timeouts: Timeouts,
     /// The `authorization` header of every request to it. Marked as sensitive.
@@ -116,6 +118,7 @@ impl Merchant {
             ladder: file.ladder,
             jitter: file.jitter.map(|jitter| jitter.0),
             in_flight: file.in_flight.map(Count::size),
+            rate: file.rate.map(|rate| rate.0),
             timeouts: Timeouts {
                 connect: file.connect_timeout.map(Span::get),
                 first_byte: file.first_byte_timeout.map(Span::get),
@@ -202,6 +205,7 @@ struct File {
     ladder: Option<LadderChoice>,
     jitter: Option<JitterPart>,
     in_flight: Option<Count<1, 65_536>>,
+    rate: Option<RateText>,
     connect_timeout: Option<Timeout>,
     first_byte_timeout: Option<Timeout>,
     total_timeout: Option<Timeout>,

@@ -18,7 +18,7 @@ use std::time::Duration;
 use document::Document;
 
 use crate::broker::{self, Source, SourceFormat};
-use crate::domain::{BreakerPolicy, Ladder, Policy};
+use crate::domain::{BreakerPolicy, GatePolicy, Ladder, Policy};
 use crate::replay::Keep;
 use crate::{http, journal, plugin};
 
@@ -57,8 +57,12 @@ pub struct Config {
     pub ladder: Ladder,
     /// Bounds of the decisions.
     pub policy: Policy,
-    /// Attempts under way at once for a merchant that does not say otherwise.
-    pub in_flight_per_merchant: usize,
+    /// Bounds of attempts for a merchant that does not say otherwise.
+    pub gate: GatePolicy,
+    /// How many deliveries of the main lane may be under way at once.
+    pub prefetch: usize,
+    /// The same of the slow lane.
+    pub slow_prefetch: usize,
     /// How long a stop waits.
     pub drain: Duration,
     /// Bounds of the way to a merchant that does not say otherwise.
@@ -155,9 +159,14 @@ impl Config {
             let problem = "must be at least `api.longest_body_bytes` and 1024 more";
             problems.push(document.wrong("broker.longest_message_bytes", problem));
         }
-        if raw.plugin.breaker_longest.get() < raw.plugin.breaker_pause.get() {
-            problems
-                .push(document.wrong("plugin.breaker_longest", "must be at least `plugin.breaker_pause`"));
+        for (table, pause, longest) in [
+            ("plugin", raw.plugin.breaker_pause.get(), raw.plugin.breaker_longest.get()),
+            ("delivery", raw.delivery.breaker_pause.get(), raw.delivery.breaker_longest.get()),
+        ] {
+            if longest < pause {
+                let problem = format!("must be at least `{table}.breaker_pause`");
+                problems.push(document.wrong(&format!("{table}.breaker_longest"), problem));
+            }
         }
         let (Some(ladder), Some(broker), Some(journal), true) =
             (ladder, broker, journal, problems.is_empty())
@@ -180,9 +189,15 @@ impl Config {
                 longest_hold: raw.delivery.longest_hold.get(),
                 further_message_lag: raw.delivery.further_message_lag.get(),
                 missing_after: raw.delivery.missing_after.get(),
-                breaker: breaker_policy(&raw.plugin),
+                breaker: breaker_policy(
+                    raw.plugin.breaker_after.get(),
+                    raw.plugin.breaker_pause.get(),
+                    raw.plugin.breaker_longest.get(),
+                ),
             },
-            in_flight_per_merchant: raw.delivery.in_flight_per_merchant.size(),
+            gate: gate_policy(&raw.delivery),
+            prefetch: raw.broker.prefetch.size(),
+            slow_prefetch: raw.broker.slow_prefetch.size(),
             drain: raw.delivery.drain.get(),
             http: http_settings(&raw.http),
             allow_addresses: raw.http.allow_addresses.iter().map(|subnet| subnet.0).collect(),
@@ -247,6 +262,7 @@ fn broker(
         }
         raw::BrokerKind::Embedded => Some(Broker::Embedded(broker::embedded::Settings {
             prefetch: raw.prefetch.size(),
+            slow_prefetch: raw.slow_prefetch.size(),
             ..broker::embedded::Settings::new(data.join("broker.sqlite"))
         })),
         raw::BrokerKind::Amqp => {
@@ -280,6 +296,7 @@ fn amqp_settings(document: &Document, raw: &raw::Broker) -> Result<broker::amqp:
         urls: url.fetch(&document.folder()).map_err(wrong_url)?,
         prefix: amqp.prefix.clone(),
         prefetch: u16::try_from(raw.prefetch.get()).unwrap_or(u16::MAX),
+        slow_prefetch: u16::try_from(raw.slow_prefetch.get()).unwrap_or(u16::MAX),
         sources: raw.sources.iter().map(source).collect(),
         connect_timeout: amqp.connect_timeout.get(),
         heartbeat: amqp.heartbeat.get(),
@@ -356,12 +373,17 @@ fn http_settings(raw: &raw::Http) -> http::Settings {
     }
 }
 
-fn breaker_policy(raw: &raw::Plugin) -> BreakerPolicy {
-    let after = u32::try_from(raw.breaker_after.get()).ok().and_then(NonZeroU32::new);
-    BreakerPolicy {
-        after: after.unwrap_or(NonZeroU32::MIN),
-        pause: raw.breaker_pause.get(),
-        longest: raw.breaker_longest.get(),
+fn breaker_policy(after: u64, pause: Duration, longest: Duration) -> BreakerPolicy {
+    let after = u32::try_from(after).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    BreakerPolicy { after, pause, longest }
+}
+
+fn gate_policy(raw: &raw::Delivery) -> GatePolicy {
+    GatePolicy {
+        in_flight: raw.in_flight_per_merchant.size(),
+        rate: None,
+        breaker: breaker_policy(raw.breaker_after.get(), raw.breaker_pause.get(), raw.breaker_longest.get()),
+        slow_after: raw.slow_after.get(),
     }
 }
 

@@ -118,6 +118,7 @@ table! {
     Broker {
         kind: BrokerKind = BrokerKind::Embedded,
         prefetch: Count<1, 2_000> = Count::of(256),
+        slow_prefetch: Count<1, 2_000> = Count::of(64),
         longest_message_bytes: Bytes = Bytes::of(2 << 20),
         amqp: Amqp = Amqp::default(),
         sources: Vec<Source> = Vec::new(),
@@ -167,6 +168,10 @@ table! {
         further_message_lag: Span<0, { HOUR }> = Span::of_milliseconds(30_000),
         missing_after: Span<1_000, { 365 * 24 * HOUR }> = Span::of_milliseconds(10 * 60_000),
         in_flight_per_merchant: Room = Room::of(32),
+        slow_after: Timeout = Timeout::of_milliseconds(1_000),
+        breaker_after: Count<1, 1_000_000> = Count::of(10),
+        breaker_pause: Span<100, { HOUR }> = Span::of_milliseconds(5_000),
+        breaker_longest: Span<100, { 24 * HOUR }> = Span::of_milliseconds(60_000),
         drain: Span<0, { HOUR }> = Span::of_milliseconds(20_000),
     }
 }

@@ -111,6 +111,16 @@ impl<'de> Deserialize<'de> for JitterPart {
     }
 }
 
+/// So many in a time, such as `50/s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RateText(pub(super) crate::domain::Rate);
+
+impl<'de> Deserialize<'de> for RateText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
 /// The beginning of a SHA-256, or all of it: as many digits as name a plugin's version, or more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HashPrefix(pub(super) String);

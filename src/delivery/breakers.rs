@@ -14,15 +14,18 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::Merchants;
+use super::traffic::Traffic;
 use crate::clock;
 use crate::domain::{Breaker, BreakerPolicy, Change, Evidence, MerchantId, Moment, NotificationId, Pass};
 use crate::plugin::{CallError, Fault, Plugin};
 
-/// What is counted of plugins' faults. Labels are the names of formats and of faults: few, and none a merchant's.
+/// What is counted of deliveries. Labels are the names of formats, of faults and of causes: few, and none a merchant's.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     open: Family<OfPlugin, Gauge>,
     faults: Family<FaultOf, Counter>,
+    pub(super) traffic: Traffic,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,10 +40,10 @@ struct FaultOf {
 }
 
 impl Metrics {
-    /// Puts them into the registry.
+    /// Puts them into the registry, with a look at these merchants.
     #[must_use]
-    pub fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+    pub fn new(registry: &mut Registry, merchants: &Merchants) -> Self {
+        let metrics = Self { traffic: Traffic::registered(registry, merchants), ..Self::default() };
         let help = "Merchants whose breaker is open for the plugin, so that it is not called for them";
         registry.register("plugin_breaker_open", help, metrics.open.clone());
         let help = "Faults of plugins: calls that did not do what they were asked";

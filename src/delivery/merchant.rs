@@ -2,17 +2,17 @@
 //!
 //! The rule: a merchant never changes. When its file or its plugin does, another one takes its place among all merchants;
 //! an attempt that is under way ends with the one that it began with. What is the merchant's own over all of that, its
-//! connections and its places, is its [`Way`].
+//! connections and the gate before it, is its [`Way`].
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ::http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::shadow::Shadow;
+use super::way::Way;
 use crate::domain::{Ladder, MerchantId};
-use crate::{http, plugin};
+use crate::plugin;
+use ::http::HeaderValue;
 
 /// One merchant with its plugin, its ladder and its own connections.
 pub struct Merchant {
@@ -30,58 +30,18 @@ pub struct Merchant {
     pub way: Way,
 }
 
-/// The way to one merchant: its connections, and how many attempts may use them at once. Cheap to clone; clones are the
-/// same way.
-#[derive(Clone)]
-pub struct Way {
-    settings: http::Settings,
-    reach: http::Reach,
-    in_flight: usize,
-    client: Arc<http::Client>,
-    slots: Arc<Semaphore>,
-}
-
-impl Way {
-    /// A way for so many attempts at once, to nowhere beyond `reach`. What is as it was `before` is kept: the connections
-    /// if the settings and the reach are the same, the places if there are as many. Otherwise what is under way ends on what it has.
-    #[must_use]
-    pub fn new(
-        settings: &http::Settings,
-        reach: &http::Reach,
-        in_flight: usize,
-        roots: &http::TlsRoots,
-        before: Option<&Self>,
-    ) -> Self {
-        let client = match before {
-            Some(before) if before.settings == *settings && before.reach == *reach => {
-                Arc::clone(&before.client)
-            }
-            Some(_) | None => Arc::new(http::Client::new(settings, roots, reach)),
-        };
-        let slots = match before {
-            Some(before) if before.in_flight == in_flight => Arc::clone(&before.slots),
-            Some(_) | None => Arc::new(Semaphore::new(in_flight)),
-        };
-        Self { settings: *settings, reach: reach.clone(), in_flight, client, slots }
-    }
-
-    /// The merchant's client.
-    pub(super) fn client(&self) -> &http::Client {
-        &self.client
-    }
-
-    /// A place for one attempt, if there is one just now.
-    pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.slots).try_acquire_owned().ok()
-    }
-}
-
 /// All merchants at one moment, by their id.
 pub type MerchantMap = HashMap<MerchantId, Arc<Merchant>>;
 
 /// All merchants, as they are just now. Cheap to clone; clones see the same.
 #[derive(Clone, Default)]
 pub struct Merchants(Arc<RwLock<Arc<MerchantMap>>>);
+
+impl fmt::Debug for Merchants {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.all().keys()).finish()
+    }
+}
 
 impl Merchants {
     /// One merchant. Whoever makes an attempt asks once, and holds on to the answer until it is recorded.
@@ -100,33 +60,5 @@ impl Merchants {
     pub fn replace(&self, merchants: MerchantMap) -> Arc<MerchantMap> {
         let merchants = Arc::new(merchants);
         std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), merchants)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_way_keeps_what_has_not_changed() {
-        let roots = http::TlsRoots::system().expect("roots");
-        let settings = http::Settings::default();
-        let reach = http::Reach::guarded([], []);
-        let first = Way::new(&settings, &reach, 1, &roots, None);
-        let place = first.slot().expect("a place");
-        let same = Way::new(&settings, &reach, 1, &roots, Some(&first));
-        assert!(same.slot().is_none(), "the place is taken on both");
-        assert!(Arc::ptr_eq(&first.client, &same.client));
-        let wider = Way::new(&settings, &reach, 2, &roots, Some(&first));
-        assert!(wider.slot().is_some());
-        assert!(Arc::ptr_eq(&first.client, &wider.client));
-        let other = http::Settings { longest_reply: 1, ..settings };
-        let other = Way::new(&other, &reach, 1, &roots, Some(&first));
-        assert!(other.slot().is_none());
-        assert!(!Arc::ptr_eq(&first.client, &other.client));
-        let nearer = Way::new(&settings, &http::Reach::guarded([], [8443]), 1, &roots, Some(&first));
-        assert!(!Arc::ptr_eq(&first.client, &nearer.client), "no connection to where nobody may go any more");
-        drop(place);
-        assert!(other.slot().is_some());
     }
 }

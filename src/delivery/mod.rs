@@ -10,20 +10,22 @@ mod merchant;
 mod missing;
 mod release;
 mod shadow;
+mod traffic;
 mod under_way;
+mod way;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, MerchantId, Moment, NextStep, Outcome,
-    OutcomeEvent, Policy, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
+    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Lane, MerchantId, Moment, NextStep, Outcome,
+    OutcomeEvent, Policy, Progress, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
 use crate::replay::{Keep, Transcript};
@@ -31,11 +33,13 @@ use crate::replay::{Keep, Transcript};
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
 pub use breakers::Metrics;
-pub use merchant::{Merchant, MerchantMap, Merchants, Way};
+pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
+use traffic::Traffic;
 use under_way::UnderWay;
+pub use way::Way;
 
 /// Beside a message in the poison queue.
 const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
@@ -53,6 +57,10 @@ pub struct Rules {
     pub ladder: Ladder,
     /// For every notification.
     pub policy: Policy,
+    /// How many deliveries of the main lane the broker hands out at once, which merchants share.
+    pub slots: usize,
+    /// The same of the slow lane.
+    pub slow_slots: usize,
     /// Of which attempts a transcript is kept.
     pub keep: Keep,
 }
@@ -67,6 +75,9 @@ pub struct Deliverer {
     under_way: UnderWay,
     punctuality: Punctuality,
     breakers: Breakers,
+    slots: Arc<Semaphore>,
+    slow_slots: Arc<Semaphore>,
+    traffic: Traffic,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
@@ -86,7 +97,8 @@ impl Deliverer {
         for merchant in merchants.all().values() {
             metrics.show(&merchant.plugin.description().name);
         }
-        let Rules { policy, .. } = rules;
+        let Rules { policy, slots, slow_slots, .. } = rules;
+        let traffic = metrics.traffic.clone();
         let (releases, changes) = release::channel();
         Self {
             broker,
@@ -97,6 +109,9 @@ impl Deliverer {
             under_way: UnderWay::default(),
             punctuality: Punctuality::new(policy.missing_after),
             breakers: Breakers::new(policy.breaker, metrics),
+            slots: Arc::new(Semaphore::new(slots)),
+            slow_slots: Arc::new(Semaphore::new(slow_slots)),
+            traffic,
             releases,
             changes: Mutex::new(changes),
         }
@@ -150,7 +165,7 @@ impl Deliverer {
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
         let broker::Delivery { content, redelivered, receipt } = delivery;
-        let envelope = match content {
+        let mut envelope = match content {
             Content::Readable(envelope) => envelope,
             Content::Unreadable(reason) => {
                 tracing::error!(%reason, "a message that cannot be read goes to the poison queue");
@@ -159,7 +174,11 @@ impl Deliverer {
             }
         };
         let early = envelope.progress.due.since(clock::now());
-        if early > KEPT_UNTIL_DUE {
+        let lane = self.lane_of(&envelope);
+        // One that was handed out before may have a duty (see `take_up`), which its successor would not have.
+        let changes_lanes = lane == Lane::Slow && envelope.lane == Lane::Main && !redelivered;
+        if early > KEPT_UNTIL_DUE || changes_lanes {
+            envelope.lane = lane;
             settled(receipt.park(&envelope).await, Some(&envelope));
             return;
         }
@@ -224,6 +243,9 @@ impl Deliverer {
         // A fault of a version that is no more keeps nothing waiting long.
         let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
         let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
+        if let NextStep::Hold(_, reason) = &step {
+            self.traffic.count_hold(reason);
+        }
         log(envelope, in_hand.late, record.as_ref(), &step);
         let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
         let entry = entry(envelope, record, transcript.as_ref(), &step);
@@ -246,16 +268,35 @@ impl Deliverer {
     async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
         let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
-        let Some(_slot) = merchant.way.slot() else { return held(HoldReason::MerchantBusy) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        let slots = match envelope.lane {
+            Lane::Main => &self.slots,
+            Lane::Slow => &self.slow_slots,
+        };
+        let entered = match merchant.way.enter(&envelope.progress, slots).await {
+            Ok(entered) => entered,
+            Err(reason) => return held(reason),
+        };
         let admitted = match self.breakers.admit(id, &merchant.plugin, clock::now()) {
             Ok(admitted) => admitted,
             Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
         let attempted = attempt(envelope, merchant).await;
         admitted.note(notification, attempted.failed.as_ref());
+        self.traffic.leave(entered, id, notification, &attempted);
         let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);
         Attempted { outdated, ..attempted }
+    }
+
+    /// The lane in which the notification's merchant is just now.
+    fn lane_of(&self, envelope: &Envelope) -> Lane {
+        let merchant = self.merchants.get(envelope.notification.merchant());
+        merchant.map_or(Lane::Main, |merchant| merchant.way.lane())
+    }
+
+    /// The same notification with that progress, in the lane where it belongs.
+    fn successor(&self, envelope: &Envelope, progress: Progress) -> Envelope {
+        Envelope { progress, lane: self.lane_of(envelope), notification: envelope.notification.clone() }
     }
 
     /// Whether the merchant is served by that version of its plugin still.
@@ -268,7 +309,7 @@ impl Deliverer {
         let InHand { envelope, receipt, .. } = in_hand;
         let result = match step {
             NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-                receipt.park(&Envelope { progress, ..(*envelope).clone() }).await
+                receipt.park(&self.successor(&envelope, progress)).await
             }
             NextStep::Finish(outcome) => {
                 let attempts = outcome.attempts(envelope.progress.attempt);
@@ -285,7 +326,7 @@ impl Deliverer {
         let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
         tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
         let result = match step {
-            Behind::Follow(progress) => receipt.park(&Envelope { progress, ..(*envelope).clone() }).await,
+            Behind::Follow(progress) => receipt.park(&self.successor(&envelope, progress)).await,
             Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
             Behind::Forget(recorded) => receipt.forget(recorded).await,
             Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,

@@ -57,6 +57,9 @@ impl Deliverer {
                 _ = draining.wait_for(|draining| *draining) => return,
             };
             self.breakers.forget(&merchants);
+            for merchant in merchants.iter().filter_map(|merchant| self.merchants.get(merchant)) {
+                merchant.way.begin_anew();
+            }
             let now = clock::now();
             let mut from = None;
             let mut released = 0;

@@ -1,4 +1,4 @@
-//! The breaker: when a plugin that fails again and again is left alone for a while.
+//! The breaker: when something that fails again and again is left alone for a while: a merchant's plugin, or its endpoint.
 //!
 //! ```text
 //!            `after` notifications in a row            the pause is over
@@ -8,7 +8,7 @@
 //!     └──────────────────────────────────── it works ────────────────────────────────────┘
 //! ```
 //!
-//! The rule: **one breaker for each version of a plugin and each merchant.** What a plugin is given comes from one
+//! The rule: **one breaker for each merchant and its endpoint, and one for each version of a plugin and each merchant.** What a plugin is given comes from one
 //! merchant (its record, its settings, its reply), and a reply can be made up so that a careless `judge` traps. Were there one breaker
 //! for a version alone, whoever finds such a reply stops the version for everybody who uses it; and were faults from several
 //! merchants asked for first, whoever owns several merchants does. A breaker for each merchant can be opened only by what
@@ -19,10 +19,10 @@
 //! faults whenever it is tried counts once, and any attempt in which the plugin did its work begins the count again.
 //!
 //! What counts is said by [`Evidence`]. A plugin that answers with an error of its own is at work, and says what it
-//! does not like: that is neither a fault nor a proof of health.
+//! does not like: that is neither a fault nor a proof of health. An endpoint works if it replies, whatever it replies.
 //!
 //! Deliberately absent: the clock (an argument), and what becomes of notifications meanwhile
-//! ([`HoldReason::BreakerOpen`](super::HoldReason::BreakerOpen)).
+//! ([`HoldReason::BreakerOpen`](super::HoldReason::BreakerOpen), [`HoldReason::EndpointDown`](super::HoldReason::EndpointDown)).
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -40,6 +40,14 @@ pub struct BreakerPolicy {
     pub longest: Duration,
 }
 
+impl BreakerPolicy {
+    /// The longest pause there is: never shorter than the first.
+    #[must_use]
+    pub fn longest_pause(&self) -> Duration {
+        self.longest.max(self.pause)
+    }
+}
+
 impl Default for BreakerPolicy {
     /// Five, ten seconds, five minutes.
     fn default() -> Self {
@@ -48,14 +56,14 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// What an attempt says of the plugin.
+/// What an attempt says of the plugin, or of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// It did all that was asked of it.
     Works,
-    /// It trapped, ran for too long, went over a bound, or made the gateway panic.
+    /// The plugin trapped, ran for too long, went over a bound, or made the gateway panic; the endpoint did not reply.
     Fault,
-    /// Neither: it was not called, or answered with an error or a request that breaks a rule.
+    /// Neither: it was not called, or a plugin answered with an error or a request that breaks a rule.
     None,
 }
 
@@ -67,6 +75,8 @@ pub enum Evidence {
 pub struct Pass {
     /// It is the one call that decides whether the breaker closes: the number of its trial.
     trial: Option<u64>,
+    /// It goes through although the breaker is open.
+    forced: bool,
 }
 
 /// What an attempt has changed.
@@ -82,7 +92,7 @@ pub enum Change {
         /// Until then nothing goes through.
         until: Moment,
     },
-    /// The plugin works again.
+    /// It works again.
     Closed,
 }
 
@@ -129,15 +139,20 @@ impl Breaker {
     /// Not before that moment. It may be `now`: somebody else's attempt is just finding out.
     pub fn admit(&mut self, now: Moment) -> Result<Pass, Moment> {
         match self.state {
-            State::Closed(_) => Ok(Pass { trial: None }),
+            State::Closed(_) => Ok(Pass::default()),
             State::Open { until, .. } if now < until => Err(until),
             State::Trying { out: true, .. } => Err(now),
             State::Open { pause, .. } | State::Trying { pause, out: false } => {
                 self.state = State::Trying { pause, out: true };
                 self.trials += 1;
-                Ok(Pass { trial: Some(self.trials) })
+                Ok(Pass { trial: Some(self.trials), forced: false })
             }
         }
+    }
+
+    /// Lets an attempt through that may not wait any longer. If it works, that closes the breaker; if it fails, that is no news.
+    pub fn force(&self) -> Pass {
+        Pass { trial: None, forced: self.is_open() }
     }
 
     /// Takes a pass back, with what the attempt at that notification said of the plugin.
@@ -174,6 +189,10 @@ impl Breaker {
                     None
                 }
             },
+            (State::Open { .. } | State::Trying { .. }, Evidence::Works) if pass.forced => {
+                self.state = State::Closed(Vec::new());
+                Some(Change::Closed)
+            }
             // An attempt that was begun before the breaker opened says nothing new.
             (State::Closed(_), Evidence::None) | (State::Open { .. } | State::Trying { .. }, _) => None,
         }
@@ -189,7 +208,7 @@ impl Breaker {
     }
 
     fn open(&mut self, pause: Duration, now: Moment) -> Moment {
-        let pause = pause.min(self.policy.longest.max(self.policy.pause));
+        let pause = pause.min(self.policy.longest_pause());
         let until = now.after(pause);
         self.state = State::Open { until, pause };
         until
@@ -274,6 +293,22 @@ mod tests {
         assert_eq!(breaker.note(&trial, &id(3), Evidence::Works, at(100)), Some(Change::Closed));
     }
 
+    #[test]
+    fn one_that_was_forced_through_closes_it_if_it_works_and_is_no_news_otherwise() {
+        let mut breaker = Breaker::new(policy(1, 100, 300));
+        assert!(attempt(&mut breaker, 1, Evidence::Fault, 0).is_some());
+        let (fails, works, late) = (breaker.force(), breaker.force(), breaker.force());
+        assert_eq!(breaker.note(&fails, &id(2), Evidence::Fault, at(50)), None);
+        assert_eq!(breaker.admit(at(50)), Err(at(100)), "its pause is as it was");
+        let trial = breaker.admit(at(100)).expect("a trial");
+        assert_eq!(breaker.note(&works, &id(3), Evidence::Works, at(100)), Some(Change::Closed));
+        assert_eq!(
+            breaker.note(&trial, &id(4), Evidence::Fault, at(100)),
+            Some(Change::Opened { until: at(200) })
+        );
+        assert_eq!(breaker.note(&late, &id(5), Evidence::Works, at(150)), Some(Change::Closed));
+    }
+
     fn any_evidence() -> impl Strategy<Value = Evidence> {
         prop_oneof![3 => Just(Evidence::Fault), 1 => Just(Evidence::Works), 1 => Just(Evidence::None)]
     }
@@ -281,6 +316,8 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Event {
         Begin,
+        /// One goes through in any case.
+        Force,
         /// The oldest attempt under way comes to its end.
         End(Evidence),
         Wait(u64),
@@ -289,6 +326,7 @@ mod tests {
     fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             4 => Just(Event::Begin),
+            1 => Just(Event::Force),
             4 => any_evidence().prop_map(Event::End),
             1 => (1u64..2_000).prop_map(Event::Wait),
         ]
@@ -315,6 +353,10 @@ mod tests {
             for event in events {
                 match event {
                     Event::Wait(milliseconds) => now = now.after(Duration::from_millis(milliseconds)),
+                    Event::Force => {
+                        number += 1;
+                        under_way.push_back((breaker.force(), number));
+                    }
                     Event::Begin => {
                         number += 1;
                         match (breaker.admit(now), open_until) {

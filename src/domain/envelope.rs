@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use super::{InvalidRecord, MerchantId, Moment, Notification};
+use super::{InvalidRecord, Lane, MerchantId, Moment, Notification};
 
 /// The media type of a message's body.
 pub const CONTENT_TYPE: &str = "application/vnd.paynotify.payment-result+json";
@@ -137,6 +137,8 @@ pub struct Envelope {
     pub notification: Notification,
     /// How far that has come.
     pub progress: Progress,
+    /// The lane through which it came, or is to go. No part of the message.
+    pub lane: Lane,
 }
 
 impl Envelope {
@@ -144,7 +146,7 @@ impl Envelope {
     #[must_use]
     pub fn new(notification: Notification, now: Moment) -> Self {
         let progress = Progress::new(&notification, now);
-        Self { notification, progress }
+        Self { notification, progress, lane: Lane::Main }
     }
 
     /// Reads a message: its body, and a look-up for its headers. Headers that are missing mean a new notification.
@@ -158,7 +160,7 @@ impl Envelope {
     ) -> Result<Self, Unreadable> {
         let notification = Notification::parse(body)?;
         let progress = Progress::read(&notification, header, now)?;
-        Ok(Self { notification, progress })
+        Ok(Self { notification, progress, lane: Lane::Main })
     }
 }
 

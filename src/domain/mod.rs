@@ -5,33 +5,41 @@
 //! carries out what this module returns and never decides for itself.
 //!
 //! Read in this order: [`Notification`] (what must be told), [`Envelope`] (that, and how far it has come),
-//! [`Ladder`] (how long to wait), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows), [`take_up`] (which of several
+//! [`Ladder`] (how long to wait), [`Gate`] (whether an attempt may be made now), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows), [`take_up`] (which of several
 //! messages of one notification goes on).
 
 mod breaker;
 mod envelope;
 mod exchange;
+mod gate;
 mod identity;
 mod ladder;
+mod lane;
 mod legacy;
 mod moment;
 mod money;
 mod next_step;
 mod notification;
 mod outcome;
+mod rate;
+mod share;
 mod standing;
 mod verdict;
 
 pub use breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
 pub use exchange::{InvalidRequest, Origin, Reply, Request, UncheckedRequest};
+pub use gate::{Admission, Asks, Changed, Entry, Gate, GatePolicy, LONGEST_WAIT, PATIENCE, Turn};
 pub use identity::{InvalidIdentity, MerchantId, NotificationId};
 pub use ladder::{InvalidLadder, Jitter, Ladder};
+pub use lane::Lane;
 pub use legacy::notification_from_url;
 pub use moment::Moment;
 pub use money::{Currency, Money};
 pub use next_step::{Happened, HoldReason, NextStep, Policy, next_step};
 pub use notification::{Channel, Failure, InvalidRecord, Notification, Payer, PaymentStatus, Record, SCHEMA};
 pub use outcome::{Outcome, OutcomeEvent, Recorded};
+pub use rate::{InvalidRate, Rate};
+pub use share::fair_share;
 pub use standing::{Beginning, Behind, Ending, Known, Standing, TakeUp, Taken, behind, take_up};
 pub use verdict::{TransportFailure, Verdict};

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{
-    AttemptNumber, BreakerPolicy, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
+    AttemptNumber, BreakerPolicy, Held, Jitter, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
 };
 
 /// Bounds of the decision that are the gateway's, not a merchant's.
@@ -16,8 +16,8 @@ use super::{
 pub struct Policy {
     /// The longest wait that a `Retry-After` or a plugin may ask for; longer ones are cut to it.
     pub longest_retry_after: Duration,
-    /// How long a notification may be held in a row before it is abandoned to the poison queue. A hold for want of
-    /// room does not count towards it.
+    /// How long a notification may be held in a row before it is abandoned to the poison queue. A hold that passes by
+    /// itself (for want of room, over a rate, before an endpoint that is down) never abandons it.
     pub longest_hold: Duration,
     /// How much longer than the message that goes on a further message of the same notification waits. To be longer
     /// than an attempt takes, so that gateways that share their queues do not attempt both at once.
@@ -53,7 +53,7 @@ pub enum Happened {
     Held(HoldReason),
 }
 
-/// Why a notification waits without an attempt being spent. Never the merchant's fault.
+/// Why a notification waits without an attempt being spent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldReason {
     /// No merchant of that name is configured; one may be in a minute.
@@ -69,7 +69,20 @@ pub enum HoldReason {
     /// sent, and it is for an operator, or for whoever looks after the host's name, to mend.
     AddressRefused,
     /// The merchant has as many attempts under way as it may.
-    MerchantBusy,
+    MerchantBusy {
+        /// When it is this one's turn to ask again.
+        until: Moment,
+    },
+    /// The merchant's rate is used up.
+    OverRate {
+        /// When it is this one's turn.
+        until: Moment,
+    },
+    /// The merchant's endpoint could not be reached so often in a row that it is left alone.
+    EndpointDown {
+        /// When it is this one's turn to ask again.
+        until: Moment,
+    },
     /// The gateway has no room for a plugin call just now.
     GatewayBusy,
 }
@@ -83,15 +96,32 @@ impl HoldReason {
             Self::PluginFault(_) => "plugin_fault",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::AddressRefused => "address_refused",
-            Self::MerchantBusy => "merchant_busy",
+            Self::MerchantBusy { .. } => "merchant_busy",
+            Self::OverRate { .. } => "over_rate",
+            Self::EndpointDown { .. } => "endpoint_down",
             Self::GatewayBusy => "gateway_busy",
         }
     }
 
+    /// All names that [`name`](Self::name) gives.
+    pub const NAMES: [&'static str; 8] = [
+        "unknown_merchant",
+        "plugin_fault",
+        "breaker_open",
+        "address_refused",
+        "merchant_busy",
+        "over_rate",
+        "endpoint_down",
+        "gateway_busy",
+    ];
+
     /// Whether it passes by itself: such a hold is never given up.
     fn passes(&self) -> bool {
         match self {
-            Self::MerchantBusy | Self::GatewayBusy => true,
+            Self::MerchantBusy { .. }
+            | Self::OverRate { .. }
+            | Self::EndpointDown { .. }
+            | Self::GatewayBusy => true,
             Self::UnknownMerchant
             | Self::PluginFault(_)
             | Self::BreakerOpen { .. }
@@ -101,31 +131,32 @@ impl HoldReason {
 
     /// The [`name`](Self::name)s of what another version of the plugin, or of the merchant's file, may end.
     pub const MENDABLE: &'static [&'static str] =
-        &["plugin_fault", "breaker_open", "unknown_merchant", "address_refused"];
+        &["plugin_fault", "breaker_open", "unknown_merchant", "address_refused", "endpoint_down"];
 
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most; but never longer than
     /// twice what the row has lasted, so that a row that was begun anew ([`Progress::released`]) waits little again.
-    fn delay(&self, held: Held, now: Moment) -> Duration {
-        let (least, most) = match self {
-            Self::MerchantBusy | Self::GatewayBusy | Self::UnknownMerchant => {
-                (Duration::from_secs(1), Duration::from_secs(64))
-            }
-            Self::PluginFault(_) | Self::BreakerOpen { .. } | Self::AddressRefused => {
-                (Duration::from_secs(4), Duration::from_secs(256))
-            }
+    /// No shorter than until its turn, if it has one: the [`Gate`](super::Gate) gives those out one after the other. What waits for
+    /// a place is spread over a quarter more, because many may have met the longest wait at once.
+    fn delay(&self, held: Held, now: Moment, random: u64) -> Duration {
+        let doubling = |least: u64, most: u64| {
+            let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+            let doublings = (held.count.get() - 1).min(16);
+            (least * (1 << doublings)).min(least.max(2 * now.since(held.since))).min(most)
         };
-        let doublings = (held.count.get() - 1).min(16);
-        let delay = (least * (1 << doublings)).min(least.max(2 * now.since(held.since))).min(most);
         match self {
-            Self::BreakerOpen { until } => delay.max(until.since(now)),
-            Self::UnknownMerchant
-            | Self::PluginFault(_)
-            | Self::AddressRefused
-            | Self::MerchantBusy
-            | Self::GatewayBusy => delay,
+            Self::GatewayBusy | Self::UnknownMerchant => doubling(1, 64),
+            Self::PluginFault(_) | Self::AddressRefused => doubling(4, 256),
+            Self::BreakerOpen { until } => doubling(4, 256).max(until.since(now)),
+            Self::MerchantBusy { until } => QUARTER.spread(doubling(1, 64).max(until.since(now)), random),
+            Self::OverRate { until } | Self::EndpointDown { until } => {
+                until.since(now).max(Duration::from_millis(1))
+            }
         }
     }
 }
+
+/// How far holds for want of a place are spread.
+const QUARTER: Jitter = Jitter::of_thousandths(250);
 
 impl fmt::Display for HoldReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,9 +171,14 @@ impl fmt::Display for HoldReason {
                 "no address of the merchant's host may be connected to (the log says which): name its subnet in \
                  `allow_addresses` of the merchant's file if it is meant",
             ),
-            Self::MerchantBusy => {
+            Self::MerchantBusy { .. } => {
                 formatter.write_str("the merchant has as many attempts under way as it may")
             }
+            Self::OverRate { .. } => formatter.write_str("the merchant's rate is used up"),
+            Self::EndpointDown { until } => write!(
+                formatter,
+                "the merchant could not be reached too often in a row: it is left alone until {until}"
+            ),
             Self::GatewayBusy => formatter.write_str("the gateway has no room for a plugin call"),
         }
     }
@@ -186,7 +222,7 @@ pub fn next_step(
         Happened::Replied(Verdict::Stop { reason }) => NextStep::Finish(Outcome::Stopped { reason }),
         Happened::Replied(Verdict::Retry { after, reason }) => climb(after, reason),
         Happened::NoReply(failure) => climb(None, failure.to_string()),
-        Happened::Held(reason) => hold(progress, policy, reason, now),
+        Happened::Held(reason) => hold(progress, policy, reason, now, random),
     }
 }
 
@@ -194,7 +230,7 @@ pub fn next_step(
 /// must not give up what it has tried once.
 const LEAST_HOLDS: u32 = 10;
 
-fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) -> NextStep {
+fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment, random: u64) -> NextStep {
     let held = match progress.held {
         None => Held { since: now, count: NonZeroU32::MIN },
         Some(held) => Held { since: held.since, count: held.count.saturating_add(1) },
@@ -203,7 +239,7 @@ fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) ->
     if tried_enough && !reason.passes() {
         return NextStep::Finish(Outcome::Abandoned { reason: reason.to_string() });
     }
-    let due = now.after(reason.delay(held, now));
+    let due = now.after(reason.delay(held, now, random));
     NextStep::Hold(Progress { due, held: Some(held), ..progress }, reason)
 }
 
@@ -224,6 +260,10 @@ mod tests {
     use crate::domain::Jitter;
     use proptest::prelude::*;
 
+    fn any_until() -> impl Strategy<Value = Moment> {
+        (900_000_i64..3_000_000).prop_map(Moment::from_unix_milliseconds)
+    }
+
     fn any_happened() -> impl Strategy<Value = Happened> {
         let after = proptest::option::of((0u64..100_000).prop_map(Duration::from_secs));
         prop_oneof![
@@ -231,7 +271,9 @@ mod tests {
             1 => Just(Happened::Replied(Verdict::Stop { reason: "gone".into() })),
             8 => after.prop_map(|after| Happened::Replied(Verdict::Retry { after, reason: "no".into() })),
             4 => Just(Happened::NoReply(TransportFailure::ConnectFailed)),
-            3 => Just(Happened::Held(HoldReason::MerchantBusy)),
+            3 => any_until().prop_map(|until| Happened::Held(HoldReason::MerchantBusy { until })),
+            1 => any_until().prop_map(|until| Happened::Held(HoldReason::OverRate { until })),
+            1 => any_until().prop_map(|until| Happened::Held(HoldReason::EndpointDown { until })),
             2 => Just(Happened::Held(HoldReason::PluginFault("trap".into()))),
             1 => Just(Happened::Held(HoldReason::BreakerOpen { until: Moment::from_unix_milliseconds(2_000_000) })),
             2 => Just(Happened::Held(HoldReason::UnknownMerchant)),
@@ -283,14 +325,20 @@ mod tests {
                         let since = *held_since.get_or_insert(now);
                         prop_assert_eq!(next.attempt, progress.attempt);
                         prop_assert_eq!(next.held.map(|held| held.since), Some(since));
-                        let closed = match why {
-                            HoldReason::BreakerOpen { until } => until.since(now),
-                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_) | HoldReason::AddressRefused
-                            | HoldReason::MerchantBusy | HoldReason::GatewayBusy => Duration::ZERO,
+                        let (closed, most) = match why {
+                            HoldReason::BreakerOpen { until } => (until.since(now), Duration::from_secs(256)),
+                            HoldReason::MerchantBusy { until } => (until.since(now), Duration::from_secs(64)),
+                            HoldReason::OverRate { until } | HoldReason::EndpointDown { until } => {
+                                (until.since(now), Duration::from_millis(1))
+                            }
+                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_)
+                            | HoldReason::AddressRefused | HoldReason::GatewayBusy => (Duration::ZERO, Duration::from_secs(256)),
                         };
                         let wait = next.due.since(now);
                         prop_assert!(next.due > now && wait >= closed);
-                        prop_assert!(wait <= Duration::from_secs(256).max(closed));
+                        let most = most.max(closed);
+                        let spread = if matches!(why, HoldReason::MerchantBusy { .. }) { most / 4 } else { Duration::ZERO };
+                        prop_assert!(wait <= most + spread);
                         progress = next;
                     }
                     (_, NextStep::Finish(Outcome::Exhausted { .. })) => {
@@ -329,7 +377,15 @@ mod tests {
                 Progress { attempt: AttemptNumber::FIRST, due: late, first_seen: began, held: Some(held) };
             next_step(progress, &Ladder::default(), &policy, Happened::Held(reason), late, 0)
         };
-        assert!(matches!(step(held, HoldReason::MerchantBusy), NextStep::Hold(..)));
+        let until = late;
+        for passes in [
+            HoldReason::MerchantBusy { until },
+            HoldReason::OverRate { until },
+            HoldReason::EndpointDown { until },
+            HoldReason::GatewayBusy,
+        ] {
+            assert!(matches!(step(held, passes), NextStep::Hold(..)));
+        }
         assert!(matches!(
             step(held, HoldReason::UnknownMerchant),
             NextStep::Finish(Outcome::Abandoned { .. })

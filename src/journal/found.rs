@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::State;
 use crate::domain::{
-    AttemptNumber, Beginning, Ending, Envelope, Held, Known, Moment, Notification, NotificationId, Outcome,
-    OutcomeEvent, Progress, Recorded, Standing,
+    AttemptNumber, Beginning, Ending, Envelope, Held, Known, Lane, Moment, Notification, NotificationId,
+    Outcome, OutcomeEvent, Progress, Recorded, Standing,
 };
 
 /// How far a notification has come.
@@ -108,6 +108,6 @@ impl Missing {
             Some(Standing::Ended(_)) => return None,
         };
         let due = progress.due <= now;
-        due.then(|| Envelope { notification, progress: Progress { due: now, ..progress } })
+        due.then(|| Envelope { notification, progress: Progress { due: now, ..progress }, lane: Lane::Main })
     }
 }

@@ -1,7 +1,7 @@
 //! Places for calls, and how they are shared: so that plugins that take long leave room for those that do not.
 //!
 //! Plugins that loop would soon have all places, because each of their calls lasts until its bound. So a plugin may have
-//! only a part of what is free just now ([`PART_OF_FREE`]), and always one: however many calls the others would like to
+//! only a part of what is free just now ([`fair_share`]), and always one: however many calls the others would like to
 //! make, there is a place for a plugin that has none, as long as there are not as many plugins at work as places.
 //! How the processors are shared is for [`threads`](super::threads).
 
@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// A plugin may have at most one in so many of the places that are free, and one in any case.
-const PART_OF_FREE: usize = 8;
+use crate::domain::fair_share;
 
 /// All places of a host.
 pub(super) struct Places {
@@ -64,7 +63,7 @@ impl Places {
             let mut changed = std::pin::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let share = (self.free.available_permits() / PART_OF_FREE).max(1);
+            let share = fair_share(self.free.available_permits());
             if own.taken.load(Ordering::Relaxed) < share {
                 match Arc::clone(&self.free).try_acquire_owned() {
                     Ok(common) => {

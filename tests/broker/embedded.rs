@@ -23,7 +23,10 @@ use crate::support::conformance::{
 conformance_suite!(start);
 
 async fn start(options: Options) -> Box<dyn Probe> {
-    Box::new(File::open(|settings| settings.prefetch = options.prefetch).await)
+    let change = |settings: &mut Settings| {
+        (settings.prefetch, settings.slow_prefetch) = (options.prefetch, options.slow_prefetch);
+    };
+    Box::new(File::open(change).await)
 }
 
 /// A broker in a folder of its own, and a look into its file.

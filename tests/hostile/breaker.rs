@@ -11,7 +11,7 @@ use paynotify::broker::Broker;
 use paynotify::broker::embedded::{self, EmbeddedBroker};
 use paynotify::clock::now;
 use paynotify::delivery::{Deliverer, Merchant, Merchants, Metrics, Rules, Shadows, Way};
-use paynotify::domain::{BreakerPolicy, Envelope, Ladder, MerchantId, Notification, Policy};
+use paynotify::domain::{BreakerPolicy, Envelope, GatePolicy, Ladder, MerchantId, Notification, Policy};
 use paynotify::http::{Reach, TlsRoots};
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
@@ -150,7 +150,8 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
         keys: Keys::default(),
     };
     let roots = TlsRoots::system().expect("roots");
-    let way = Way::new(&Default::default(), &Reach::anywhere(), 256, &roots, None);
+    let bounds = GatePolicy { in_flight: 256, ..GatePolicy::default() };
+    let way = Way::new(&Default::default(), &Reach::anywhere(), bounds, &roots, None);
     let ladder = Ladder::default();
     let shop: MerchantId = "shop".parse().expect("an id");
     let ready = Merchant { plugin, endpoint, ladder: ladder.clone(), authorization: None, shadow: None, way };
@@ -160,8 +161,9 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
     let breaker = BreakerPolicy { after: NonZeroU32::MIN, pause: hour, longest: hour };
     let policy = Policy { breaker, ..Policy::default() };
     let mut registry = Registry::default();
-    let (metrics, shadows) = (Metrics::new(&mut registry), Shadows::registered(&mut registry, &merchants));
-    let rules = Rules { ladder, policy, keep: Keep::None };
+    let (metrics, shadows) =
+        (Metrics::new(&mut registry, &merchants), Shadows::registered(&mut registry, &merchants));
+    let rules = Rules { ladder, policy, slots: 256, slow_slots: 64, keep: Keep::None };
     let (broker, journal) = (Arc::clone(&core.broker), Arc::clone(&core.journal));
     let deliverer = Deliverer::new(broker, journal, merchants, rules, metrics, shadows);
     let releases = deliverer.releases();

@@ -43,7 +43,11 @@ pub fn settings() -> Settings {
 /// For the conformance suite.
 pub async fn start(options: Options) -> Box<dyn Probe> {
     let prefetch = u16::try_from(options.prefetch).expect("within bounds");
-    Box::new(AmqpProbe::start(Settings { prefetch, rung_delays: options.rungs, ..settings() }).await)
+    let slow_prefetch = u16::try_from(options.slow_prefetch).expect("within bounds");
+    Box::new(
+        AmqpProbe::start(Settings { prefetch, slow_prefetch, rung_delays: options.rungs, ..settings() })
+            .await,
+    )
 }
 
 /// Waits until the condition holds.
@@ -259,7 +263,7 @@ impl Outside {
 
     /// How many messages are ready in the work queue and on all rungs.
     pub async fn waiting(&self) -> usize {
-        let mut waiting = self.count("work").await;
+        let mut waiting = self.count("work").await + self.count("slow").await;
         for rung in &self.rungs {
             waiting += self.count(&format!("rung.{rung}")).await;
         }
@@ -276,7 +280,8 @@ impl Outside {
     pub async fn clean_up(&self) {
         let Ok(channel) = self.connection.create_channel().await else { return };
         let rungs = self.rungs.iter().map(|rung| format!("rung.{rung}"));
-        let queues = ["work", "poison", "test-outcomes", "probe", "pulse", "rung.audit"].map(str::to_owned);
+        let queues =
+            ["work", "slow", "poison", "test-outcomes", "probe", "pulse", "rung.audit"].map(str::to_owned);
         for queue in queues.into_iter().chain(rungs) {
             let _ = channel.queue_delete(self.name(&queue).into(), QueueDeleteOptions::default()).await;
         }

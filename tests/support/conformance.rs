@@ -24,13 +24,15 @@ use tokio::time::timeout;
 pub struct Options {
     /// The most deliveries that may be out at a time.
     pub prefetch: usize,
+    /// The same of the slow lane.
+    pub slow_prefetch: usize,
     /// The waits that notifications are parked for, for a broker that must know them beforehand.
     pub rungs: Vec<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { prefetch: 64, rungs: RUNGS.to_vec() }
+        Self { prefetch: 64, slow_prefetch: 64, rungs: RUNGS.to_vec() }
     }
 }
 
@@ -238,7 +240,7 @@ pub fn event(envelope: &Envelope, outcome: &Outcome) -> OutcomeEvent {
 
 pub fn assert_same(left: &Envelope, right: &Envelope) {
     assert_eq!(left.notification.raw, right.notification.raw);
-    assert_eq!(left.progress, right.progress);
+    assert_eq!((left.progress, left.lane), (right.progress, right.lane));
 }
 
 /// Not before it was due, and at most [`LATEST`] after.
@@ -267,6 +269,7 @@ macro_rules! conformance_suite {
             a_delivery_lost_in_a_panic_rests_and_comes_again
             only_what_is_unsettled_comes_again_after_a_restart
             no_more_is_out_than_the_prefetch
+            each_lane_has_slots_of_its_own
             only_what_was_out_before_is_redelivered
             a_further_message_is_forgotten_without_an_event
             an_unreadable_body_is_poisoned_whole

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use paynotify::broker::{BrokerError, Content, Delivery};
-use paynotify::domain::{AttemptNumber, Envelope, Held, Moment, Outcome, headers};
+use paynotify::domain::{AttemptNumber, Envelope, Held, Lane, Moment, Outcome, headers};
 
 use super::conformance::{
     Fixture, Options, RUNGS, assert_on_time, assert_same, envelope, envelope_with, event, now, readable,
@@ -16,12 +16,13 @@ use super::conformance::{
 
 /// How the broker is opened for a case.
 pub fn options(case: &str) -> Options {
-    let prefetch = match case {
-        "no_more_is_out_than_the_prefetch" => 4,
-        "thousands_at_once_add_up" => 256,
-        _ => 64,
+    let (prefetch, slow_prefetch) = match case {
+        "no_more_is_out_than_the_prefetch" => (4, 64),
+        "each_lane_has_slots_of_its_own" => (4, 2),
+        "thousands_at_once_add_up" => (256, 64),
+        _ => (64, 64),
     };
-    Options { prefetch, ..Options::default() }
+    Options { prefetch, slow_prefetch, ..Options::default() }
 }
 
 fn parked(mut envelope: Envelope, wait: Duration) -> Envelope {
@@ -264,6 +265,51 @@ pub async fn no_more_is_out_than_the_prefetch(fixture: &mut Fixture) {
     for _ in 0..6 {
         let (envelope, delivery) = fixture.take_readable().await;
         fixture.finish(&envelope, delivery).await;
+    }
+}
+
+pub async fn each_lane_has_slots_of_its_own(fixture: &mut Fixture) {
+    for number in 0..7 {
+        fixture.publish(&envelope(&format!("n{number}"))).await;
+    }
+    for _ in 0..3 {
+        let (mut came, delivery) = fixture.take_readable().await;
+        assert_eq!(came.lane, Lane::Main, "what is new comes in the main lane");
+        came.lane = Lane::Slow;
+        delivery.receipt.park(&came).await.expect("parked");
+    }
+    let (mut main, mut slow) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        let (came, delivery) = fixture.take_readable().await;
+        match came.lane {
+            Lane::Main => main.push((came, delivery)),
+            Lane::Slow => slow.push((came, delivery)),
+        }
+    }
+    assert_eq!((main.len(), slow.len()), (4, 2));
+    fixture.nothing_comes().await;
+    // Room in one lane is none in the other.
+    for (came, delivery) in main {
+        fixture.finish(&came, delivery).await;
+    }
+    fixture.nothing_comes().await;
+    let (came, delivery) = slow.pop().expect("two are out");
+    fixture.finish(&came, delivery).await;
+    let (mut third, delivery) = fixture.take_readable().await;
+    assert_eq!(third.lane, Lane::Slow);
+    // Back again, and over a restart; what waits keeps its lane.
+    third.lane = Lane::Main;
+    third.progress.due = now().after(RUNGS[0]);
+    delivery.receipt.park(&third).await.expect("parked");
+    let (mut second, delivery) = slow.pop().expect("one is out");
+    second.progress.due = now().after(RUNGS[0]);
+    delivery.receipt.park(&second).await.expect("parked");
+    fixture.probe.restart().await;
+    for _ in 0..2 {
+        let (came, delivery, _) = fixture.take_due().await;
+        let was = if came.notification.id() == third.notification.id() { &third } else { &second };
+        assert_same(&came, was);
+        fixture.finish(&came, delivery).await;
     }
 }
 

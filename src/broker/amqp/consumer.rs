@@ -19,8 +19,9 @@ use super::hand_back::ChannelAcker;
 use super::message::{self, Arrived};
 use super::receipt::{AmqpReceipt, Taken};
 use super::state::{Phase, Shared};
-use crate::broker::Source;
+use crate::broker::{Content, Source};
 use crate::clock;
+use crate::domain::Lane;
 
 /// A started consumer.
 pub(super) struct Consumer {
@@ -28,8 +29,9 @@ pub(super) struct Consumer {
     generation: Arc<Generation>,
     connection: Arc<Connection>,
     queue: ShortString,
-    /// The source whose queue it is; without one it is the work queue.
+    /// The source whose queue it is; without one it is a lane's.
     source: Option<Source>,
+    lane: Lane,
     line: Line,
 }
 
@@ -42,9 +44,14 @@ struct Line {
 
 impl Line {
     /// RabbitMQ sends at most the configured prefetch ahead: lapin's own buffer has no bound.
-    async fn open(shared: &Shared, connection: &Connection, queue: &ShortString) -> lapin::Result<Self> {
+    async fn open(
+        shared: &Shared,
+        connection: &Connection,
+        queue: &ShortString,
+        lane: Lane,
+    ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
-        channel.basic_qos(shared.prefetch(), BasicQosOptions { global: false }).await?;
+        channel.basic_qos(shared.prefetch(lane), BasicQosOptions { global: false }).await?;
         let options = BasicConsumeOptions::default();
         let stream = channel.basic_consume(queue.clone(), "".into(), options, FieldTable::default()).await?;
         Ok(Self { channel: Arc::new(channel), stream })
@@ -59,9 +66,10 @@ impl Consumer {
         connection: Arc<Connection>,
         queue: ShortString,
         source: Option<Source>,
+        lane: Lane,
     ) -> lapin::Result<Self> {
-        let line = Line::open(&shared, &connection, &queue).await?;
-        Ok(Self { shared, generation, connection, queue, source, line })
+        let line = Line::open(&shared, &connection, &queue, lane).await?;
+        Ok(Self { shared, generation, connection, queue, source, lane, line })
     }
 
     /// Takes deliveries until the generation ends or something goes wrong; says what. In the draining phase it takes
@@ -98,8 +106,17 @@ impl Consumer {
                 biased;
                 reason = self.generation.ended() => return reason,
                 () = self.shared.entered(Phase::Draining) => {}
-                _ = self.shared.taken.send(taken) => {}
+                () = self.pass_on(taken) => {}
             }
+        }
+    }
+
+    /// As soon as its lane has a slot for it.
+    async fn pass_on(&self, mut taken: Taken) {
+        // Neither the slots nor the way to whoever asks for the next delivery is ever closed before the drain.
+        if let Ok(slot) = self.shared.slots(self.lane).acquire_owned().await {
+            taken.take_slot(slot);
+            let _ = self.shared.taken.send(taken).await;
         }
     }
 
@@ -110,7 +127,7 @@ impl Consumer {
         let began = Instant::now();
         loop {
             self.generation.mend().await;
-            let failed = match timeout(limit, Line::open(&self.shared, &self.connection, &self.queue)).await {
+            let failed = match timeout(limit, self.open_line()).await {
                 Ok(Ok(line)) => {
                     self.line = line;
                     return Ok(());
@@ -123,6 +140,10 @@ impl Consumer {
             }
             debug!(queue = %self.queue, reason = %failed, "consuming could not be begun again yet");
         }
+    }
+
+    async fn open_line(&self) -> lapin::Result<Line> {
+        Line::open(&self.shared, &self.connection, &self.queue, self.lane).await
     }
 
     async fn stop(mut self) -> String {
@@ -156,10 +177,13 @@ impl Consumer {
         let acker = ChannelAcker::new(delivery.acker.clone(), self.line.channel.clone());
         let arrived = Arrived::of(delivery);
         let longest = self.shared.settings.longest_message;
-        let content = match &self.source {
+        let mut content = match &self.source {
             Some(source) => message::read_from(source, &arrived, longest, clock::now()),
             None => message::read(&arrived, &self.shared.topology.incoming, longest, clock::now()),
         };
+        if let Content::Readable(envelope) = &mut content {
+            envelope.lane = self.lane;
+        }
         let receipt = AmqpReceipt::new(self.shared.clone(), self.generation.clone(), arrived, acker);
         Taken { content, redelivered, receipt }
     }

@@ -59,7 +59,7 @@ use self::receipt::Taken;
 use self::state::{Phase, Shared, State};
 use super::{Broker, BrokerError, Delivery};
 use crate::clock;
-use crate::domain::{Envelope, OutcomeEvent};
+use crate::domain::{Envelope, Lane, OutcomeEvent};
 
 /// How many read deliveries wait for [`Broker::next`], so that reading one and handing one out overlap.
 const READ_AHEAD: usize = 16;
@@ -127,14 +127,13 @@ impl AmqpBroker {
 
     /// The next delivery of a generation that still lives, once the broker takes messages.
     async fn take(&self) -> Option<Delivery> {
-        let slot = self.shared.slots.clone().acquire_owned().await.ok()?;
         let mut queue = self.taken.lock().await;
         loop {
             let taken = queue.recv().await?;
             let generation = taken.receipt.generation().clone();
             generation.open_for_messages().await;
             if generation.end().is_none() {
-                return Some(taken.hand_out(slot));
+                return Some(taken.hand_out());
             }
         }
     }
@@ -159,8 +158,8 @@ impl Broker for AmqpBroker {
         let _busy = self.shared.begin();
         let topology = &self.shared.topology;
         let (now, due) = (clock::now(), envelope.progress.due);
-        let address = if due > now {
-            topology.waiting_place(due, now)
+        let address = if due > now || envelope.lane == Lane::Slow {
+            topology.waiting_place(due, envelope.lane, now)
         } else {
             let routing_key = envelope.notification.merchant().as_str().into();
             topology::Address { exchange: topology.incoming.clone(), routing_key }

@@ -26,11 +26,15 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Hands it out; it takes up `slot` until it is settled.
-    pub(super) fn hand_out(mut self, slot: OwnedSemaphorePermit) -> Delivery {
+    /// It takes up `slot` until it is settled.
+    pub(super) fn take_slot(&mut self, slot: OwnedSemaphorePermit) {
         if let Some(unsettled) = &mut self.receipt.unsettled {
             unsettled.slot = Some(slot);
         }
+    }
+
+    /// Hands it out.
+    pub(super) fn hand_out(self) -> Delivery {
         Delivery { content: self.content, redelivered: self.redelivered, receipt: Box::new(self.receipt) }
     }
 }
@@ -156,7 +160,7 @@ impl Unsettled {
 impl Receipt for AmqpReceipt {
     async fn park(mut self: Box<Self>, next: &Envelope) -> Result<(), BrokerError> {
         let _busy = self.shared.begin();
-        let place = self.shared.topology.waiting_place(next.progress.due, clock::now());
+        let place = self.shared.topology.waiting_place(next.progress.due, next.lane, clock::now());
         #[cfg(debug_assertions)]
         if super::sabotage::acknowledges_before_the_confirm() {
             return self.park_without_proof(message::notification(next, place)).await;

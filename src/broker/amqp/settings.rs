@@ -24,6 +24,8 @@ pub struct Settings {
     pub prefix: String,
     /// How many deliveries may be unsettled at once, 1 to 2,000. RabbitMQ sends that many ahead for each queue.
     pub prefetch: u16,
+    /// The same for the slow lane.
+    pub slow_prefetch: u16,
     /// The delays of all ladders in use: each gets a rung of its own, so that its waits are exact.
     pub rung_delays: Vec<Duration>,
     /// The queues of other producers' messages.
@@ -63,6 +65,7 @@ impl Default for Settings {
             authorities: None,
             prefix: "paynotify".to_owned(),
             prefetch: 256,
+            slow_prefetch: 64,
             rung_delays: Ladder::default().delays().to_vec(),
             sources: Vec::new(),
             connect_timeout: Duration::from_secs(2),
@@ -88,6 +91,7 @@ impl fmt::Debug for Settings {
             .field("authorities", &self.authorities.is_some())
             .field("prefix", &self.prefix)
             .field("prefetch", &self.prefetch)
+            .field("slow_prefetch", &self.slow_prefetch)
             .field("rung_delays", &self.rung_delays)
             .field("sources", &self.sources)
             .field("connect_timeout", &self.connect_timeout)
@@ -133,6 +137,9 @@ impl Settings {
         }
         if !(1..=2_000).contains(&self.prefetch) {
             return wrong("prefetch", "must be 1 to 2000");
+        }
+        if !(1..=2_000).contains(&self.slow_prefetch) {
+            return wrong("slow_prefetch", "must be 1 to 2000");
         }
         if !(1..=64).contains(&self.publishers) {
             return wrong("publishers", "must be 1 to 64");

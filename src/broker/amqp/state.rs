@@ -13,6 +13,7 @@ use super::receipt::Taken;
 use super::settings::Settings;
 use super::topology::Topology;
 use crate::broker::BrokerError;
+use crate::domain::Lane;
 
 /// A broker's life, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +46,10 @@ pub(super) struct Shared {
     pub(super) taken: mpsc::Sender<Taken>,
     /// Whether deliveries are taken one at a time, because one among them cannot be parsed.
     pub(super) careful: AtomicBool,
-    /// One for each delivery that may be out.
-    pub(super) slots: Arc<Semaphore>,
+    /// One for each delivery of the main lane that may be out.
+    main_slots: Arc<Semaphore>,
+    /// The same of the slow lane.
+    slow_slots: Arc<Semaphore>,
     /// What the audits have come to.
     pub(super) standing: Standing,
     /// Where the audits ask, if there is such a place.
@@ -69,7 +72,8 @@ impl Shared {
             phase: watch::Sender::new(Phase::Taking),
             careful: AtomicBool::new(false),
             state: watch::Sender::new(State::Away("the first connection is being made".to_owned())),
-            slots: Arc::new(Semaphore::new(usize::from(settings.prefetch))),
+            main_slots: Arc::new(Semaphore::new(usize::from(settings.prefetch))),
+            slow_slots: Arc::new(Semaphore::new(usize::from(settings.slow_prefetch))),
             busy: watch::Sender::new(0),
             settings,
             nodes: Nodes::new(uris),
@@ -82,9 +86,21 @@ impl Shared {
         self.careful.load(Ordering::Relaxed)
     }
 
-    /// How many messages RabbitMQ may send ahead.
-    pub(super) fn prefetch(&self) -> u16 {
-        if self.is_careful() { 1 } else { self.settings.prefetch }
+    /// How many messages RabbitMQ may send ahead to a consumer of that lane.
+    pub(super) fn prefetch(&self, lane: Lane) -> u16 {
+        match lane {
+            _ if self.is_careful() => 1,
+            Lane::Main => self.settings.prefetch,
+            Lane::Slow => self.settings.slow_prefetch,
+        }
+    }
+
+    /// One for each delivery of that lane that may be out.
+    pub(super) fn slots(&self, lane: Lane) -> Arc<Semaphore> {
+        Arc::clone(match lane {
+            Lane::Main => &self.main_slots,
+            Lane::Slow => &self.slow_slots,
+        })
     }
 
     /// Moves on to a later phase; never back.

@@ -36,6 +36,7 @@ use super::publisher::{BATCH, Publisher};
 use super::pulse;
 use super::state::{Phase, Shared, State};
 use crate::broker::BrokerError;
+use crate::domain::Lane;
 
 /// How long the tasks and connections of a generation that has ended may take to go; then the connections are cut.
 const PARTING: Duration = Duration::from_secs(1);
@@ -157,7 +158,11 @@ async fn open(shared: &Arc<Shared>, node: &AMQPUri) -> Result<Running, Trouble> 
     let consumers = 1 + shared.topology.sources.len();
     // What is handed out, and what was sent ahead to each consumer: after a consumer has begun again, more than it
     // alone may have unsettled.
-    let unsettled = usize::from(shared.settings.prefetch) * (1 + consumers) + READ_AHEAD + consumers;
+    let unsettled = usize::from(shared.settings.prefetch) * (1 + consumers)
+        + usize::from(shared.settings.slow_prefetch) * 2
+        + READ_AHEAD
+        + consumers
+        + 1;
     let (hand_backs, handed_back) = mpsc::channel(unsettled);
     let generation = Arc::new(Generation::new(senders, hand_backs));
     let mut running = Running { generation, tasks: JoinSet::new(), publishing, consuming };
@@ -230,15 +235,18 @@ impl Running {
         }
         if *shared.phase.borrow() == Phase::Taking {
             let sources = shared.topology.sources.iter();
-            let sources = sources.map(|(queue, source)| (queue.clone(), Some(source.clone())));
-            let work = std::iter::once((shared.topology.work.clone(), None));
-            for (queue, source) in work.chain(sources) {
+            let sources = sources.map(|(queue, source)| (queue.clone(), Some(source.clone()), Lane::Main));
+            let topology = &shared.topology;
+            let lanes =
+                [(topology.work.clone(), None, Lane::Main), (topology.slow.clone(), None, Lane::Slow)];
+            for (queue, source, lane) in lanes.into_iter().chain(sources) {
                 let start = Consumer::start(
                     shared.clone(),
                     generation.clone(),
                     self.consuming.connection.clone(),
                     queue,
                     source,
+                    lane,
                 );
                 match timeout(shared.settings.confirm_timeout, start).await {
                     Ok(Ok(consumer)) => self.own(consumer.run()),

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  producers ─► <prefix>.in ──#──► <prefix>.work ─► gateway ─► <prefix>.outcomes   <outcome>.<merchant>
-//!                                    ▲    │                 └► <prefix>.delay      rung.<ms>.work
+//!                                    ▲    │         ▲       └► <prefix>.delay      rung.<ms>.work, rung.<ms>.slow
 //!                          *.*.work  │    │ delivery limit          │ rung.<ms>.#
 //!                             <prefix>.return ◄──── TTL ──── <prefix>.rung.<ms>
+//!                          *.*.slow  └────│──► <prefix>.slow ─► the same gateway
 //!                                         ▼
 //!                                    <prefix>.dead ──#──► <prefix>.poison
 //!
@@ -12,7 +13,7 @@
 //! ```
 //!
 //! Every queue is a quorum queue, and every dead-lettering is at-least-once, which only quorum queues offer. A rung
-//! keeps the routing key of what expires in it, so that one set of rungs could serve several work queues. The
+//! keeps the routing key of what expires in it, so that one set of rungs serves both lanes' queues. The
 //! arguments are spelled out where the versions' defaults differ (3.10 to 4.x): above all the delivery limit, at
 //! which 4.x would drop a message after 20 returns.
 //!
@@ -27,7 +28,7 @@ use super::audit::Role;
 use super::rungs::Rungs;
 use super::settings::Settings;
 use crate::broker::Source;
-use crate::domain::{Moment, NotificationId};
+use crate::domain::{Lane, Moment, NotificationId};
 
 /// After so many returns RabbitMQ itself moves a message to the poison queue. That is the only way out for one that the
 /// client library cannot even parse (see `supervisor`); any other would have to be under way in as many crashes in a
@@ -59,6 +60,8 @@ pub(super) struct Topology {
     pub(super) dead: ShortString,
     /// The queue that gateways compete for.
     pub(super) work: ShortString,
+    /// The same of the slow lane.
+    pub(super) slow: ShortString,
     /// Where unreadable and abandoned messages end.
     pub(super) poison: ShortString,
     /// Where probes of the publishers' confirms go, and vanish.
@@ -89,6 +92,7 @@ impl Topology {
             returning: name("return"),
             dead: name("dead"),
             work: name("work"),
+            slow: name("slow"),
             poison: name("poison"),
             pulse: name(PULSE),
             sources: settings.sources.iter().map(|source| (queue(source), source.clone())).collect(),
@@ -98,12 +102,16 @@ impl Topology {
     }
 
     /// Where a message waits that is due then: on a rung, or at once behind the rungs if it is all but due.
-    pub(super) fn waiting_place(&self, due: Moment, now: Moment) -> Address {
+    pub(super) fn waiting_place(&self, due: Moment, lane: Lane, now: Moment) -> Address {
         let (exchange, rung) = match self.rungs.pick(due, now) {
             Some(rung) => (&self.delay, rung),
             None => (&self.returning, 0),
         };
-        Address { exchange: exchange.clone(), routing_key: format!("rung.{rung}.work").into() }
+        let lane = match lane {
+            Lane::Main => "work",
+            Lane::Slow => "slow",
+        };
+        Address { exchange: exchange.clone(), routing_key: format!("rung.{rung}.{lane}").into() }
     }
 
     /// Every queue with its arguments and bindings, in an order in which they can be declared: a rung never comes before
@@ -130,6 +138,7 @@ impl Topology {
         let mut queues = vec![
             plan(&self.poison, Role::Poison, &unlimited, &[(self.dead.as_str(), "#")]),
             plan(&self.work, Role::Work, &dead, &ways_in),
+            plan(&self.slow, Role::Work, &dead, &[(self.returning.as_str(), "*.*.slow")]),
         ];
         for rung in self.rungs.milliseconds() {
             let mut arguments = dead_lettered_to(&self.returning);

@@ -21,7 +21,7 @@ use super::store::{self, Event, Group, Message};
 use super::{Settings, refused};
 use crate::broker::BrokerError;
 use crate::clock;
-use crate::domain::Moment;
+use crate::domain::{Lane, Moment};
 use crate::sqlite::{self, Problem};
 
 /// How long after a failure it is tried whether the file can be written again.
@@ -74,10 +74,7 @@ pub(super) struct Engine {
     /// Deliveries on their way to whoever asks for the next; holds as many as can be out. None when no more go out.
     pub(super) deliveries: Option<mpsc::Sender<Waiting>>,
     pub(super) health: watch::Sender<Result<(), String>>,
-    /// The messages that are out, and when each was due.
-    pub(super) out: HashMap<i64, Moment>,
-    /// No message that is not out is due before; none at all if there is none.
-    pub(super) next_due: Option<Moment>,
+    pub(super) lanes: [LaneOut; 2],
     /// Those of them that rest until then before they go out again. All rest equally long.
     pub(super) resting: VecDeque<(Instant, i64)>,
     /// Those that were handed back and have not been settled since.
@@ -86,6 +83,33 @@ pub(super) struct Engine {
     pub(super) life: i64,
     /// Whether so much waits that nothing new is taken.
     pub(super) full: bool,
+}
+
+/// What is out of one lane.
+#[derive(Debug)]
+pub(super) struct LaneOut {
+    lane: Lane,
+    /// How many may be out.
+    most: usize,
+    /// The messages that are out, and when each was due.
+    out: HashMap<i64, Moment>,
+    /// No message that is not out is due before; none at all if there is none.
+    next_due: Option<Moment>,
+}
+
+impl LaneOut {
+    /// Something may be due: it is looked at once.
+    pub(super) fn new(lane: Lane, most: usize) -> Self {
+        Self { lane, most, out: HashMap::new(), next_due: Some(Moment::EPOCH) }
+    }
+
+    fn room(&self) -> usize {
+        self.most.saturating_sub(self.out.len())
+    }
+
+    fn wake_for(&mut self, due: Moment) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    }
 }
 
 impl Engine {
@@ -146,15 +170,11 @@ impl Engine {
         if !self.is_well() {
             return TRY_AGAIN;
         }
-        let sleeps_long = self.deliveries.is_none() || self.room() == 0;
-        let due = self.next_due.filter(|_| !sleeps_long);
+        let waking = self.lanes.iter().filter(|lane| self.deliveries.is_some() && lane.room() > 0);
+        let due = waking.filter_map(|lane| lane.next_due).min();
         let due = due.map_or(Duration::MAX, |due| due.since(clock::now()).min(LONGEST_SLEEP));
         let wakes = self.resting.front().map(|(wakes, _)| wakes.saturating_duration_since(Instant::now()));
         due.min(wakes.unwrap_or(Duration::MAX))
-    }
-
-    fn room(&self) -> usize {
-        self.settings.prefetch.saturating_sub(self.out.len())
     }
 
     fn receive(&mut self, Returned { number, rests }: Returned) {
@@ -166,35 +186,43 @@ impl Engine {
     }
 
     fn take_back(&mut self, number: i64) {
-        if let Some(due) = self.out.remove(&number) {
-            self.came_back.insert(number);
-            self.wake_for(due);
+        for lane in &mut self.lanes {
+            if let Some(due) = lane.out.remove(&number) {
+                self.came_back.insert(number);
+                lane.wake_for(due);
+            }
         }
     }
 
-    fn wake_for(&mut self, due: Moment) {
-        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+    fn wake_for(&mut self, due: Moment, lane: Lane) {
+        self.lanes.iter_mut().filter(|out| out.lane == lane).for_each(|out| out.wake_for(due));
     }
 
     /// Hands out what is due, as far as there is room.
     async fn hand_out(&mut self) -> Result<(), sqlx::Error> {
-        let (room, now) = (self.room(), clock::now());
+        let now = clock::now();
         let (Some(deliveries), Some(asking)) = (self.deliveries.clone(), self.asking.upgrade()) else {
             return Ok(());
         };
-        if room == 0 || !self.is_well() || self.next_due.is_none_or(|due| due > now) {
+        if !self.is_well() {
             return Ok(());
         }
-        let messages = store::due(&mut self.connection, now, self.out.keys(), room).await?;
-        if messages.len() < room {
-            self.next_due = store::next_due(&mut self.connection, now).await?;
-        }
-        for message in messages {
-            self.out.insert(message.number, message.due);
-            let redelivered = message.life != self.life || self.came_back.contains(&message.number);
-            let lease = Lease::new(message.number, asking.clone(), self.returning.clone());
-            // There is room for all that can be out. If nobody is there to take it, its lease comes back at once.
-            let _ = deliveries.try_send(Waiting { message, redelivered, lease });
+        for lane in &mut self.lanes {
+            let room = lane.room();
+            if room == 0 || lane.next_due.is_none_or(|due| due > now) {
+                continue;
+            }
+            let messages = store::due(&mut self.connection, lane.lane, now, lane.out.keys(), room).await?;
+            if messages.len() < room {
+                lane.next_due = store::next_due(&mut self.connection, lane.lane, now).await?;
+            }
+            for message in messages {
+                lane.out.insert(message.number, message.due);
+                let redelivered = message.life != self.life || self.came_back.contains(&message.number);
+                let lease = Lease::new(message.number, asking.clone(), self.returning.clone());
+                // There is room for all that can be out. If nobody is there to take it, its lease comes back at once.
+                let _ = deliveries.try_send(Waiting { message, redelivered, lease });
+            }
         }
         Ok(())
     }
@@ -209,12 +237,13 @@ impl Engine {
                     drop(answer.send(Err(self.too_much())));
                 }
                 Command::Hasten(message, answer) => {
-                    publishing.push((message.due, answer));
+                    // What waits may be in either lane, and stays there.
+                    publishing.push((message.due, None, answer));
                     group.hastened.push(message.clone());
                     group.new.push(message);
                 }
                 Command::Publish(message, answer) => {
-                    publishing.push((message.due, answer));
+                    publishing.push((message.due, Some(message.lane), answer));
                     group.new.push(message);
                 }
                 Command::Tell(event, answer) => {
@@ -237,18 +266,21 @@ impl Engine {
         }
         let nothing = publishing.is_empty() && telling.is_empty() && settling.is_empty();
         let written = if nothing { Ok(()) } else { self.write(&group).await };
-        for (due, answer) in publishing {
+        for (due, only, answer) in publishing {
             if written.is_ok() {
-                self.wake_for(due);
+                let lanes = Lane::ALL.into_iter().filter(|lane| only.is_none_or(|only| only == *lane));
+                lanes.for_each(|lane| self.wake_for(due, lane));
             }
             self.answer(answer, &written);
         }
         for (number, parked_until, answer) in settling {
             match (&written, parked_until) {
                 (Ok(()), parked_until) => {
-                    self.out.remove(&number);
+                    for lane in &mut self.lanes {
+                        lane.out.remove(&number);
+                    }
                     self.came_back.remove(&number);
-                    parked_until.into_iter().for_each(|due| self.wake_for(due));
+                    parked_until.into_iter().for_each(|(due, lane)| self.wake_for(due, lane));
                 }
                 // It is still there, as it was.
                 (Err(_), _) => self.take_back(number),
@@ -289,13 +321,13 @@ impl Engine {
     }
 }
 
-/// Adds what settles the message to the group; says until when it is parked, if it is.
-fn settle(group: &mut Group, number: i64, settlement: Settlement) -> Option<Moment> {
+/// Adds what settles the message to the group; says until when and in which lane it is parked, if it is.
+fn settle(group: &mut Group, number: i64, settlement: Settlement) -> Option<(Moment, Lane)> {
     match settlement {
         Settlement::Park(message) => {
-            let due = message.due;
+            let parked = (message.due, message.lane);
             group.parked.push((number, message));
-            return Some(due);
+            return Some(parked);
         }
         Settlement::Finish(event) => group.events.extend(event),
         Settlement::Poison(reason, event) => {

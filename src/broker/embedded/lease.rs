@@ -22,8 +22,9 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Reads the message.
     pub(super) fn open(self) -> Delivery {
+        let lane = self.message.lane;
         let content = match read(self.message) {
-            Ok(envelope) => Content::Readable(Box::new(envelope)),
+            Ok(envelope) => Content::Readable(Box::new(Envelope { lane, ..envelope })),
             Err(unreadable) => Content::Unreadable(unreadable),
         };
         Delivery { content, redelivered: self.redelivered, receipt: Box::new(self.lease) }

@@ -16,7 +16,7 @@ mod engine;
 mod lease;
 mod store;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use self::engine::{Command, Engine};
+use self::engine::{Command, Engine, LaneOut};
 use self::lease::Waiting;
 use self::store::{Event, Message};
 use super::{Broker, BrokerError, Delivery};
 use crate::clock;
-use crate::domain::{Envelope, Moment, OutcomeEvent};
+use crate::domain::{Envelope, Lane, OutcomeEvent};
 use crate::sqlite::{self, Place, Problem};
 
 /// Where the embedded broker's file is, and its bounds.
@@ -37,8 +37,10 @@ use crate::sqlite::{self, Place, Problem};
 pub struct Settings {
     /// The file. Its folder must be there.
     pub file: PathBuf,
-    /// The most deliveries that may be out at a time.
+    /// The most deliveries of the main lane that may be out at a time.
     pub prefetch: usize,
+    /// The same of the slow lane.
+    pub slow_prefetch: usize,
     /// The most messages that are written with one commit. As many may wait to be written; who comes later waits to
     /// be let in.
     pub batch: usize,
@@ -51,11 +53,20 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A broker in that file, with the default bounds: 256 out, 512 to a commit, 100,000 events, 64 GiB, 5 s.
+    /// A broker in that file, with the default bounds: 256 out and 64 of the slow lane, 512 to a commit, 100,000 events, 64 GiB, 5 s.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         let (file, patience) = (file.into(), Duration::from_secs(5));
-        Self { file, prefetch: 256, batch: 512, outcomes_kept: 100_000, largest: 64 << 30, patience }
+        let (prefetch, slow_prefetch) = (256, 64);
+        Self {
+            file,
+            prefetch,
+            slow_prefetch,
+            batch: 512,
+            outcomes_kept: 100_000,
+            largest: 64 << 30,
+            patience,
+        }
     }
 }
 
@@ -83,15 +94,19 @@ impl EmbeddedBroker {
 
     async fn prepare(mut settings: Settings) -> Result<Self, Problem> {
         settings.prefetch = settings.prefetch.max(1);
+        settings.slow_prefetch = settings.slow_prefetch.max(1);
+        let out = settings.prefetch + settings.slow_prefetch;
         settings.batch = settings.batch.max(1);
         let lock = sqlite::lock(&settings.file)?;
         let place = Place { file: settings.file.clone(), largest: u64::MAX, patience: settings.patience };
         let mut connection = sqlite::open(&place, &store::SCHEMA).await?;
         let full = store::used(&mut connection).await? >= settings.largest;
         let (commands, asked) = mpsc::channel(settings.batch);
-        let (returning, returned) = mpsc::channel(settings.prefetch);
-        let (handing_out, deliveries) = mpsc::channel(settings.prefetch);
+        let (returning, returned) = mpsc::channel(out);
+        let (handing_out, deliveries) = mpsc::channel(out);
         let (report, health) = watch::channel(Ok(()));
+        let lanes =
+            [LaneOut::new(Lane::Main, settings.prefetch), LaneOut::new(Lane::Slow, settings.slow_prefetch)];
         let engine = Engine {
             settings,
             connection,
@@ -102,12 +117,10 @@ impl EmbeddedBroker {
             returning,
             deliveries: Some(handing_out),
             health: report,
-            out: HashMap::new(),
+            lanes,
             resting: VecDeque::new(),
             came_back: HashSet::new(),
             life: rand::random(),
-            // Something may be due: look at once.
-            next_due: Some(Moment::EPOCH),
             full,
         };
         let engine = Mutex::new(Some(tokio::spawn(engine.run())));

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query, query_scalar};
 
-use crate::domain::{Envelope, Moment, NotificationId, OutcomeEvent};
+use crate::domain::{Envelope, Lane, Moment, NotificationId, OutcomeEvent};
 use crate::sqlite::{self, Schema};
 
 /// The `application_id` is "pnb1" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
     name: "paynotify broker",
     application_id: 0x706e_6231,
-    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql")],
+    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")],
 };
 
 /// A message as it is written.
@@ -22,6 +22,7 @@ pub(super) struct Message {
     pub(super) due: Moment,
     pub(super) body: bytes::Bytes,
     pub(super) headers: String,
+    pub(super) lane: Lane,
 }
 
 impl Message {
@@ -37,6 +38,7 @@ impl Message {
             due: envelope.progress.due,
             body: envelope.notification.raw.clone(),
             headers: serde_json::Value::from(headers).to_string(),
+            lane: envelope.lane,
         }
     }
 }
@@ -62,6 +64,7 @@ pub(super) struct Stored {
     pub(super) due: Moment,
     pub(super) body: Vec<u8>,
     pub(super) headers: String,
+    pub(super) lane: Lane,
     /// In which life of the broker it was written.
     pub(super) life: i64,
 }
@@ -128,10 +131,10 @@ async fn write_rows(
     let new = unheard_of(connection, &group.new).await?.into_iter().map(|message| (None, message));
     let parked = group.parked.iter().map(|(number, message)| (Some(*number), message));
     let rows: Vec<(Option<i64>, &Message)> = new.chain(parked).collect();
-    let head = "INSERT INTO message (number, notification_id, due, body, headers, life) ";
+    let head = "INSERT INTO message (number, notification_id, due, body, headers, life, lane) ";
     let tail = " ON CONFLICT (number) DO UPDATE SET
         notification_id = excluded.notification_id, due = excluded.due, body = excluded.body,
-        headers = excluded.headers, life = excluded.life";
+        headers = excluded.headers, life = excluded.life, lane = excluded.lane";
     sqlite::insert(connection, head, tail, &rows, |values, (number, message)| {
         values
             .push_bind(*number)
@@ -139,7 +142,8 @@ async fn write_rows(
             .push_bind(message.due.unix_milliseconds())
             .push_bind(&*message.body)
             .push_bind(&message.headers)
-            .push_bind(life);
+            .push_bind(life)
+            .push_bind(number_of(message.lane));
     })
     .await?;
     let head = "INSERT INTO outcome (routing_key, event) ";
@@ -172,39 +176,51 @@ async fn unheard_of<'a>(
     Ok(new.iter().filter(|message| waiting.insert(message.notification.to_string())).collect())
 }
 
-/// The first messages that are due and not among those that are `out`.
+/// A lane as it stands in the file.
+fn number_of(lane: Lane) -> i64 {
+    match lane {
+        Lane::Main => 0,
+        Lane::Slow => 1,
+    }
+}
+
+/// The first messages of a lane that are due and not among those that are `out`.
 pub(super) async fn due(
     connection: &mut SqliteConnection,
+    lane: Lane,
     now: Moment,
     out: impl Iterator<Item = &i64>,
     most: usize,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let select = query(
         "SELECT number, due, body, headers, life FROM message
-        WHERE due <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))
+        WHERE lane = ?4 AND due <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))
         ORDER BY due, number LIMIT ?3",
     );
     let select = select.bind(now.unix_milliseconds()).bind(list(out));
-    let rows = select.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(connection).await?;
+    let select = select.bind(i64::try_from(most).unwrap_or(i64::MAX)).bind(number_of(lane));
+    let rows = select.fetch_all(connection).await?;
     let stored = |row: &sqlx::sqlite::SqliteRow| {
         Ok(Stored {
             number: row.try_get(0)?,
             due: Moment::from_unix_milliseconds(row.try_get(1)?),
             body: row.try_get(2)?,
             headers: row.try_get(3)?,
+            lane,
             life: row.try_get(4)?,
         })
     };
     rows.iter().map(stored).collect()
 }
 
-/// When the first message comes due that is not due yet.
+/// When the first message of a lane comes due that is not due yet.
 pub(super) async fn next_due(
     connection: &mut SqliteConnection,
+    lane: Lane,
     now: Moment,
 ) -> Result<Option<Moment>, sqlx::Error> {
-    let select = query_scalar::<_, Option<i64>>("SELECT min(due) FROM message WHERE due > ?1");
-    let due = select.bind(now.unix_milliseconds()).fetch_one(connection).await?;
+    let select = query_scalar::<_, Option<i64>>("SELECT min(due) FROM message WHERE lane = ?2 AND due > ?1");
+    let due = select.bind(now.unix_milliseconds()).bind(number_of(lane)).fetch_one(connection).await?;
     Ok(due.map(Moment::from_unix_milliseconds))
 }
 
