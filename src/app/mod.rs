@@ -126,7 +126,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 async fn open_journal(journal: &config::Journal) -> Result<Arc<dyn Journal>, JournalError> {
     Ok(match journal {
         config::Journal::Sqlite(settings) => Arc::new(SqliteJournal::open(settings.clone()).await?),
-        config::Journal::Postgres(settings) => Arc::new(PostgresJournal::open(settings.clone()).await?),
+        config::Journal::Postgres(settings) => Arc::new(PostgresJournal::open((**settings).clone()).await?),
     })
 }
 

@@ -107,7 +107,7 @@ pub enum Journal {
     /// One SQLite file.
     Sqlite(journal::Settings),
     /// A database on PostgreSQL.
-    Postgres(journal::PostgresSettings),
+    Postgres(Box<journal::PostgresSettings>),
 }
 
 impl Config {
@@ -342,7 +342,7 @@ fn journal(document: &Document, raw: &raw::Journal, data: &Path) -> Result<Journ
             let url = url.fetch(&document.folder()).map_err(wrong)?;
             let mut settings = journal::PostgresSettings::new(&url).map_err(wrong)?;
             settings.bounds = bounds;
-            Ok(Journal::Postgres(settings))
+            Ok(Journal::Postgres(Box::new(settings)))
         }
     }
 }

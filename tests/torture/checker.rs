@@ -162,10 +162,12 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether that fault came while this one was under way.
-    fn excused_by(&self, fault: &Fault) -> bool {
-        let began = self.requests.first().map(|request| request.at);
-        let began = began.into_iter().chain(self.attempts().first().map(|attempt| attempt.started)).min();
+    /// Whether that fault came while this one was under way: from its being accepted on, because an attempt that is cut off
+    /// before its request has left no trace at the merchant's.
+    fn excused_by(&self, evidence: &Evidence, fault: &Fault) -> bool {
+        let accepted = evidence.seen.accepted.get(self.id).map(|accepted| accepted.at);
+        let began = accepted.into_iter().chain(self.requests.first().map(|request| request.at));
+        let began = began.chain(self.attempts().first().map(|attempt| attempt.started)).min();
         let ended = self.events.first().map(|event| event.ended_at);
         began.zip(ended).is_some_and(|(began, ended)| fault.excuses(began, ended))
     }
@@ -203,7 +205,7 @@ impl<'a> Case<'a> {
             "its events name different outcomes",
         );
         // Each must have been cut off twice.
-        let faults = evidence.faults.iter().filter(|fault| self.excused_by(fault)).count();
+        let faults = evidence.faults.iter().filter(|fault| self.excused_by(evidence, fault)).count();
         must(faults >= 2 * self.interrupted(), "attempts are missing from the journal");
         let heard = self.requests.iter().any(|request| request.confirmed);
         must(fate != Fate::Confirmed || heard, "confirmed, but the merchant never did");
