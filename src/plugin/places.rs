@@ -4,8 +4,8 @@
 //! all of both, because each of their calls lasts until its bound.
 //!
 //! - **Places.** A plugin may have only a part of what is free just now ([`fair_share`]), and always one. So however
-//!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not as many
-//!   plugins at work as places.
+//!   many calls the others would like to make, there is a place for a plugin that has none, as long as there are not half as
+//!   many plugins at work as places.
 //! - **Threads.** A call that has run for longer than a well-behaved one needs ([`SHORT_STEPS`]) is a long one. Long
 //!   calls take turns, a step each, on as many threads as there are processors but one: the others are for short calls.
 //!   There are twice as many threads as processors, because some instructions of a guest (filling 100 MiB) cannot be
@@ -80,7 +80,7 @@ impl Places {
             let mut changed = std::pin::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let share = fair_share(self.free.available_permits());
+            let share = fair_share(self.free.available_permits(), self.all as usize);
             if own.taken.load(Ordering::Relaxed) < share {
                 match Arc::clone(&self.free).try_acquire_owned() {
                     Ok(common) => {
