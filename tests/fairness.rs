@@ -44,12 +44,9 @@ async fn beside_those_that_hang(store: Store, hanging: usize, each: usize) {
     let hangs = StubMerchant::start(always(Answer::Hang)).await;
     let answers = StubMerchant::start(always(Answer::Confirm)).await;
     let small = small(&store);
-    let more = format!(
-        "{small}[delivery]\ndrain = \"0s\"\n[http]\nfirst_byte_timeout = \"10m\"\ntotal_timeout = \"10m\""
-    );
-    let mut gateway = Gateway::new(store, &more);
+    let mut gateway = Gateway::new(store, &format!("{small}[delivery]\ndrain = \"0s\""));
     for number in 0..hanging {
-        gateway.merchant(&format!("hangs{number}"), &hangs.url("/"), "");
+        gateway.merchant(&format!("hangs{number}"), &hangs.url("/"), "total_timeout = \"10m\"");
     }
     gateway.merchant("shop", &answers.url("/"), "");
     gateway.start();

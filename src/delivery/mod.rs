@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::broker::{self, Broker, BrokerError, Content, Receipt};
@@ -39,6 +39,7 @@ pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
 use traffic::Traffic;
 use under_way::UnderWay;
+use way::Slots;
 pub use way::Way;
 
 /// Beside a message in the poison queue.
@@ -75,8 +76,8 @@ pub struct Deliverer {
     under_way: UnderWay,
     punctuality: Punctuality,
     breakers: Breakers,
-    slots: Arc<Semaphore>,
-    slow_slots: Arc<Semaphore>,
+    slots: Slots,
+    slow_slots: Slots,
     traffic: Traffic,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
@@ -109,8 +110,8 @@ impl Deliverer {
             under_way: UnderWay::default(),
             punctuality: Punctuality::new(policy.missing_after),
             breakers: Breakers::new(policy.breaker, metrics),
-            slots: Arc::new(Semaphore::new(slots)),
-            slow_slots: Arc::new(Semaphore::new(slow_slots)),
+            slots: Slots::new(slots),
+            slow_slots: Slots::new(slow_slots),
             traffic,
             releases,
             changes: Mutex::new(changes),

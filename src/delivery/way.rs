@@ -25,6 +25,18 @@ pub struct Way {
     own: Arc<Own>,
 }
 
+/// The slots of one lane, which merchants share.
+pub(super) struct Slots {
+    free: Arc<Semaphore>,
+    all: usize,
+}
+
+impl Slots {
+    pub(super) fn new(all: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(all)), all }
+    }
+}
+
 struct Own {
     gate: Mutex<Gate>,
     /// One of those that wait is woken, in the order in which they came.
@@ -91,23 +103,20 @@ impl Way {
     ///
     /// # Errors
     /// It is to be held.
-    pub(super) async fn enter(
-        &self,
-        progress: &Progress,
-        slots: &Arc<Semaphore>,
-    ) -> Result<Entered, HoldReason> {
+    pub(super) async fn enter(&self, progress: &Progress, slots: &Slots) -> Result<Entered, HoldReason> {
         let until = Instant::now() + PATIENCE;
         let mut turn = Turn::New;
         loop {
             let mut left = pin!(self.own.left.notified());
             {
                 let mut gate = self.own.gate();
-                let asks = Asks { progress: *progress, free: slots.available_permits(), turn };
+                let (free, slots_in_all) = (slots.free.available_permits(), slots.all);
+                let asks = Asks { progress: *progress, free, slots: slots_in_all, turn };
                 match gate.admit(&asks, clock::now()) {
                     // Within the lock, so that whoever leaves from here on wakes this one.
                     Admission::Wait => drop(left.as_mut().enable()),
                     Admission::Go(entry) => {
-                        return match Arc::clone(slots).try_acquire_owned() {
+                        return match Arc::clone(&slots.free).try_acquire_owned() {
                             Ok(slot) => {
                                 let own = Arc::clone(&self.own);
                                 Ok(Entered { own, entry: Some(entry), _slot: slot })
@@ -179,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_way_keeps_what_has_not_changed() {
         let roots = http::TlsRoots::system().expect("roots");
-        let slots = Arc::new(Semaphore::new(256));
+        let slots = Slots::new(256);
         let settings = http::Settings::default();
         let reach = http::Reach::guarded([], []);
         let first = Way::new(&settings, &reach, bounded(1), &roots, None);
@@ -204,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_at_the_gate_goes_when_another_leaves() {
         let roots = http::TlsRoots::system().expect("roots");
-        let slots = Arc::new(Semaphore::new(256));
+        let slots = Slots::new(256);
         let way =
             Way::new(&http::Settings::default(), &http::Reach::guarded([], []), bounded(1), &roots, None);
         let place = way.enter(&NEW, &slots).await.expect("a place");
@@ -213,9 +222,9 @@ mod tests {
         assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
         drop(place);
         let second = second.await.expect("its turn");
-        assert_eq!(slots.available_permits(), 255);
+        assert_eq!(slots.free.available_permits(), 255);
         drop(second);
         assert!(third.await.is_ok());
-        assert_eq!(slots.available_permits(), 256);
+        assert_eq!(slots.free.available_permits(), 256);
     }
 }

@@ -4,13 +4,14 @@
 //! rate, and the breaker of its endpoint. Whoever may not go through waits at the gate for a moment, or is held.
 //!
 //! - **Slots.** A merchant has at most [`GatePolicy::in_flight`] attempts under way, and at most its
-//!   [share](super::fair_share) of the slots. So hanging merchants cannot have them all while they are fewer than the slots.
+//!   [share](super::fair_share) of the slots. So hanging merchants cannot have them all while they are fewer than half of the slots.
 //! - **Waiting at the gate** costs nobody anything if it is short, and a hold costs a round through the broker and the
 //!   journal. So one waits, with its delivery in hand, if its turn is expected within [`PATIENCE`], by what the merchant's attempts
 //!   typically last; and goes when that is over. From then on nobody waits, until an attempt has ended that began after that.
 //! - **Holds come back one after the other**, as fast as the merchant takes them: each later than the one before by what one
-//!   attempt takes of the merchant's time. So the wait grows with what is held; and while something is, those who come for the first time leave
-//!   half of the places to those who come back.
+//!   attempt takes of the merchant's time, and at most after [`LONGEST_WAIT`]. So the wait grows with what is held. What comes back and finds no
+//!   place asks again after 1, 2, 4 … 64 s, and not behind all that came later, unless so much is held that this would be a burden;
+//!   and while something is held, those who come for the first time leave half of the places to those who come back.
 //! - **The breaker** delays an attempt and never replaces it: nothing is held by it for longer than its longest pause
 //!   ([`BreakerPolicy::longest`]) in a row, then it is attempted whatever the breaker says. So what is for a merchant that is down
 //!   climbs its ladder and ends as exhausted, at most one such pause later for each rung. Meanwhile ten in a second
@@ -33,6 +34,9 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(256);
 
 /// What is held for want of a place, or because of the breaker, comes back no sooner.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often that wait is doubled at most, for what was held before and finds no place again.
+const MOST_DOUBLINGS: u32 = 6;
 
 /// How far from each other those come back that wait for a breaker.
 const APART: Duration = Duration::from_millis(100);
@@ -67,6 +71,8 @@ pub struct Asks {
     pub progress: Progress,
     /// How many slots are free, of the lane in which it came.
     pub free: usize,
+    /// How many slots that lane has.
+    pub slots: usize,
     /// Whether it has waited.
     pub turn: Turn,
 }
@@ -123,6 +129,8 @@ pub struct Gate {
     bucket: Option<Bucket>,
     /// When the last of those that are held comes back.
     all_back: Moment,
+    /// Where the last one was that was spread.
+    spread: u32,
     lane: Lane,
 }
 
@@ -139,6 +147,7 @@ impl Gate {
             breaker: Breaker::new(policy.breaker),
             bucket: policy.rate.map(Bucket::new),
             all_back: Moment::EPOCH,
+            spread: 0,
             lane: Lane::Main,
         }
     }
@@ -226,7 +235,7 @@ impl Gate {
 
     fn look_for_a_place(&mut self, asks: &Asks, now: Moment) -> Option<Admission> {
         let is_new = asks.progress.held.is_none();
-        let mut bound = self.policy.in_flight.min(fair_share(asks.free));
+        let mut bound = self.policy.in_flight.min(fair_share(asks.free, asks.slots));
         if is_new && self.all_back > now {
             bound = bound.div_ceil(2);
         }
@@ -250,7 +259,14 @@ impl Gate {
                 self.stalled.get_or_insert(now);
             }
         }
-        let until = self.come_back(now.after(LEAST_WAIT), one, now);
+        let until = match asks.progress.held {
+            // It has had its turn, and is not sent to the end of a line in which it stood.
+            Some(held) if self.all_back < now.after(LONGEST_WAIT / 2) => {
+                let doublings = (held.count.get() - 1).min(MOST_DOUBLINGS);
+                now.after(LEAST_WAIT * (1 << doublings) + self.spread(LEAST_WAIT / 4))
+            }
+            Some(_) | None => self.come_back(now.after(LEAST_WAIT), one, now),
+        };
         Some(Admission::Hold(HoldReason::MerchantBusy { until }))
     }
 
@@ -260,10 +276,24 @@ impl Gate {
         taken.err().map(|until| Admission::Hold(HoldReason::OverRate { until }))
     }
 
-    /// When one more comes back that is held: later than all others, and within the longest wait.
+    /// When one more comes back that is held: later than all others, and within the longest wait. Those for which that is
+    /// too short are spread over its second half.
     fn come_back(&mut self, earliest: Moment, apart: Duration, now: Moment) -> Moment {
-        self.all_back = self.all_back.after(apart).max(earliest).min(now.after(LONGEST_WAIT).max(earliest));
-        self.all_back
+        let last = now.after(LONGEST_WAIT).max(earliest);
+        let next = self.all_back.after(apart).max(earliest);
+        self.all_back = next.min(last);
+        if next <= last {
+            return next;
+        }
+        now.after(LONGEST_WAIT / 2 + self.spread(LONGEST_WAIT / 2)).max(earliest)
+    }
+
+    /// A part of that span: one after the other evenly over all of it, wherever the last ones were.
+    fn spread(&mut self, span: Duration) -> Duration {
+        /// The golden section of the range of numbers, for which each new point falls into one of the widest gaps.
+        const GOLDEN: u32 = 0x9e37_79b9;
+        self.spread = self.spread.wrapping_add(GOLDEN);
+        span.mul_f64(f64::from(self.spread) / f64::from(u32::MAX))
     }
 }
 

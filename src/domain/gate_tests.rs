@@ -26,7 +26,7 @@ fn held(since: Moment) -> Progress {
 }
 
 fn asks(progress: Progress, turn: Turn) -> Asks {
-    Asks { progress, free: 256, turn }
+    Asks { progress, free: 256, slots: 256, turn }
 }
 
 fn go(gate: &mut Gate, progress: Progress, now: i64) -> Entry {
@@ -192,11 +192,11 @@ struct World {
 
 impl World {
     fn take_up(&mut self, number: usize, progress: Progress, turn: Turn, now: Moment, lasts: Duration) {
-        let asks = Asks { progress, free: self.free, turn };
+        let asks = Asks { progress, free: self.free, slots: 256, turn };
         match self.gate.admit(&asks, now) {
             Admission::Go(entry) => {
                 assert!(self.gate.under_way <= self.gate.policy.in_flight);
-                assert!(self.gate.under_way <= fair_share(self.free) + 1, "more than its share");
+                assert!(self.gate.under_way <= fair_share(self.free, 256), "more than its share");
                 self.free -= 1;
                 self.ending.entry(now.after(lasts)).or_default().push((number, entry));
                 let holds = progress.held.map_or(0, |held| held.count.get());
@@ -221,7 +221,7 @@ impl World {
                     random,
                 );
                 let crate::domain::NextStep::Hold(next, _) = step else { panic!("a hold ended it") };
-                assert!(next.due > now && next.due.since(now) <= LONGEST_WAIT * 5 / 4);
+                assert!(next.due > now && next.due.since(now) <= LONGEST_WAIT);
                 self.coming.entry(next.due).or_default().push((number, next));
             }
         }

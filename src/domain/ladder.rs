@@ -79,14 +79,7 @@ impl Jitter {
         (thousandths <= 1_000).then_some(Self(thousandths))
     }
 
-    /// The same of a number that is known to be in bounds.
-    pub(super) const fn of_thousandths(thousandths: u16) -> Self {
-        assert!(thousandths <= 1_000, "more than twice the wait");
-        Self(thousandths)
-    }
-
-    /// The wait, or up to so much longer.
-    pub(super) fn spread(self, delay: Duration, random: u64) -> Duration {
+    fn spread(self, delay: Duration, random: u64) -> Duration {
         if self == Self::NONE {
             return delay;
         }

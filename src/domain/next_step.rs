@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{
-    AttemptNumber, BreakerPolicy, Held, Jitter, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
+    AttemptNumber, BreakerPolicy, Held, Ladder, Moment, Outcome, Progress, TransportFailure, Verdict,
 };
 
 /// Bounds of the decision that are the gateway's, not a merchant's.
@@ -135,9 +135,8 @@ impl HoldReason {
 
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most; but never longer than
     /// twice what the row has lasted, so that a row that was begun anew ([`Progress::released`]) waits little again.
-    /// No shorter than until its turn, if it has one: the [`Gate`](super::Gate) gives those out one after the other. What waits for
-    /// a place is spread over a quarter more, because many may have met the longest wait at once.
-    fn delay(&self, held: Held, now: Moment, random: u64) -> Duration {
+    /// What waits at a merchant's [`Gate`](super::Gate) comes back at the moment that this gave it.
+    fn delay(&self, held: Held, now: Moment) -> Duration {
         let doubling = |least: u64, most: u64| {
             let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
             let doublings = (held.count.get() - 1).min(16);
@@ -147,16 +146,12 @@ impl HoldReason {
             Self::GatewayBusy | Self::UnknownMerchant => doubling(1, 64),
             Self::PluginFault(_) | Self::AddressRefused => doubling(4, 256),
             Self::BreakerOpen { until } => doubling(4, 256).max(until.since(now)),
-            Self::MerchantBusy { until } => QUARTER.spread(doubling(1, 64).max(until.since(now)), random),
-            Self::OverRate { until } | Self::EndpointDown { until } => {
+            Self::MerchantBusy { until } | Self::OverRate { until } | Self::EndpointDown { until } => {
                 until.since(now).max(Duration::from_millis(1))
             }
         }
     }
 }
-
-/// How far holds for want of a place are spread.
-const QUARTER: Jitter = Jitter::of_thousandths(250);
 
 impl fmt::Display for HoldReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,7 +217,7 @@ pub fn next_step(
         Happened::Replied(Verdict::Stop { reason }) => NextStep::Finish(Outcome::Stopped { reason }),
         Happened::Replied(Verdict::Retry { after, reason }) => climb(after, reason),
         Happened::NoReply(failure) => climb(None, failure.to_string()),
-        Happened::Held(reason) => hold(progress, policy, reason, now, random),
+        Happened::Held(reason) => hold(progress, policy, reason, now),
     }
 }
 
@@ -230,7 +225,7 @@ pub fn next_step(
 /// must not give up what it has tried once.
 const LEAST_HOLDS: u32 = 10;
 
-fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment, random: u64) -> NextStep {
+fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment) -> NextStep {
     let held = match progress.held {
         None => Held { since: now, count: NonZeroU32::MIN },
         Some(held) => Held { since: held.since, count: held.count.saturating_add(1) },
@@ -239,7 +234,7 @@ fn hold(progress: Progress, policy: &Policy, reason: HoldReason, now: Moment, ra
     if tried_enough && !reason.passes() {
         return NextStep::Finish(Outcome::Abandoned { reason: reason.to_string() });
     }
-    let due = now.after(reason.delay(held, now, random));
+    let due = now.after(reason.delay(held, now));
     NextStep::Hold(Progress { due, held: Some(held), ..progress }, reason)
 }
 
@@ -327,18 +322,15 @@ mod tests {
                         prop_assert_eq!(next.held.map(|held| held.since), Some(since));
                         let (closed, most) = match why {
                             HoldReason::BreakerOpen { until } => (until.since(now), Duration::from_secs(256)),
-                            HoldReason::MerchantBusy { until } => (until.since(now), Duration::from_secs(64)),
-                            HoldReason::OverRate { until } | HoldReason::EndpointDown { until } => {
-                                (until.since(now), Duration::from_millis(1))
-                            }
+                            HoldReason::MerchantBusy { until }
+                            | HoldReason::OverRate { until }
+                            | HoldReason::EndpointDown { until } => (until.since(now), Duration::from_millis(1)),
                             HoldReason::UnknownMerchant | HoldReason::PluginFault(_)
                             | HoldReason::AddressRefused | HoldReason::GatewayBusy => (Duration::ZERO, Duration::from_secs(256)),
                         };
                         let wait = next.due.since(now);
                         prop_assert!(next.due > now && wait >= closed);
-                        let most = most.max(closed);
-                        let spread = if matches!(why, HoldReason::MerchantBusy { .. }) { most / 4 } else { Duration::ZERO };
-                        prop_assert!(wait <= most + spread);
+                        prop_assert!(wait <= most.max(closed));
                         progress = next;
                     }
                     (_, NextStep::Finish(Outcome::Exhausted { .. })) => {

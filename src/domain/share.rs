@@ -3,13 +3,14 @@
 /// At most one in so many of what is free.
 const PART_OF_FREE: usize = 8;
 
-/// How many of something one may have at most, while so many are free: one in eight of those, and one in any case.
+/// How many of something one may have at most, while so many of all are free: one in eight of those as long as more than half
+/// are free, and one in any case.
 ///
-/// However many the others would like to have, there is one for whoever has none, as long as there are not as many others
-/// as there are in all. Whoever is alone has nearly an eighth of all.
+/// So however many the others would like to have, there is one for whoever has none, as long as those who have some are
+/// fewer than half of all: the second half goes only to those who had none. Whoever is alone has nearly an eighth of all.
 #[must_use]
-pub fn fair_share(free: usize) -> usize {
-    (free / PART_OF_FREE).max(1)
+pub fn fair_share(free: usize, all: usize) -> usize {
+    if free > all / 2 { (free / PART_OF_FREE).max(1) } else { 1 }
 }
 
 #[cfg(test)]
@@ -18,8 +19,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever the order in which they take and give back: while fewer have something than there are in all,
-        /// one is free for whoever has none.
+        /// Whatever the order in which they take and give back: while those who have something are fewer than half of
+        /// all, one is free for whoever has none.
         #[test]
         fn who_has_none_finds_one(
             all in 1_usize..300,
@@ -30,11 +31,11 @@ mod tests {
                 let free = all - taken.iter().sum::<usize>();
                 if !takes {
                     taken[who] = taken[who].saturating_sub(1);
-                } else if free > 0 && taken[who] < fair_share(free) {
+                } else if free > 0 && taken[who] < fair_share(free, all) {
                     taken[who] += 1;
                 }
                 let (have_some, in_all) = (taken.iter().filter(|count| **count > 0).count(), taken.iter().sum());
-                prop_assert!(have_some >= all || all > in_all, "{have_some} have all {all}");
+                prop_assert!(have_some >= all / 2 || all > in_all, "{have_some} have all {all}");
             }
         }
     }

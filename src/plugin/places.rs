@@ -2,7 +2,7 @@
 //!
 //! Plugins that loop would soon have all places, because each of their calls lasts until its bound. So a plugin may have
 //! only a part of what is free just now ([`fair_share`]), and always one: however many calls the others would like to
-//! make, there is a place for a plugin that has none, as long as there are not as many plugins at work as places.
+//! make, there is a place for a plugin that has none, as long as there are not half as many plugins at work as places.
 //! How the processors are shared is for [`threads`](super::threads).
 
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Places {
             let mut changed = std::pin::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let share = fair_share(self.free.available_permits());
+            let share = fair_share(self.free.available_permits(), self.all as usize);
             if own.taken.load(Ordering::Relaxed) < share {
                 match Arc::clone(&self.free).try_acquire_owned() {
                     Ok(common) => {
