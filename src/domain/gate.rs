@@ -8,10 +8,11 @@
 //! - **Waiting at the gate** costs nobody anything if it is short, and a hold costs a round through the broker and the
 //!   journal. So one waits, with its delivery in hand, if its turn is expected within [`PATIENCE`], by what the merchant's attempts
 //!   typically last; and goes when that is over. From then on nobody waits, until an attempt has ended that began after that.
-//! - **Holds come back one after the other**, as fast as the merchant takes them: each later than the one before by what one
-//!   attempt takes of the merchant's time, and at most after [`LONGEST_WAIT`]. So the wait grows with what is held. What comes back and finds no
-//!   place asks again after 1, 2, 4 … 64 s, and not behind all that came later, unless so much is held that this would be a burden;
-//!   and while something is held, those who come for the first time leave half of the places to those who come back.
+//! - **Holds** wait the longer the more is held. Who is held for the first time comes back when all that is held would be through, by what the merchant's
+//!   attempts typically last; who comes back and finds no place, at some moment of the first half of that, then of the first third and quarter. So
+//!   no more than a few times as many come back as find a place, however many are held, and who came first is not sent behind who came later.
+//!   No wait is longer than [`LONGEST_WAIT`].
+//!   While something is held, those who come for the first time leave half of the places to those who come back.
 //! - **The breaker** delays an attempt and never replaces it: nothing is held by it for longer than its longest pause
 //!   ([`BreakerPolicy::longest`]) in a row, then it is attempted whatever the breaker says. So what is for a merchant that is down
 //!   climbs its ladder and ends as exhausted, at most one such pause later for each rung. Meanwhile ten in a second
@@ -24,7 +25,7 @@ use std::time::Duration;
 use super::breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 use super::lane::{Lane, Pace};
 use super::rate::{Bucket, Rate};
-use super::{HoldReason, Moment, NotificationId, Progress, fair_share};
+use super::{Held, HoldReason, Moment, NotificationId, Progress, fair_share};
 
 /// How long an attempt may wait at the gate.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -35,8 +36,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(256);
 /// What is held for want of a place, or because of the breaker, comes back no sooner.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
-/// How often that wait is doubled at most, for what was held before and finds no place again.
-const MOST_DOUBLINGS: u32 = 6;
+/// Who was held before comes back within a half, a third, and then such a part of what all that is held needs.
+const SMALLEST_PART: u32 = 4;
 
 /// How far from each other those come back that wait for a breaker.
 const APART: Duration = Duration::from_millis(100);
@@ -127,8 +128,12 @@ pub struct Gate {
     stalled: Option<Moment>,
     breaker: Breaker,
     bucket: Option<Bucket>,
-    /// When the last of those that are held comes back.
+    /// How many are held, as far as is known here.
+    held: usize,
+    /// When the last of those comes back.
     all_back: Moment,
+    /// When the last of those that wait for the breaker asks again.
+    asking: Moment,
     /// Where the last one was that was spread.
     spread: u32,
     lane: Lane,
@@ -146,7 +151,9 @@ impl Gate {
             stalled: None,
             breaker: Breaker::new(policy.breaker),
             bucket: policy.rate.map(Bucket::new),
+            held: 0,
             all_back: Moment::EPOCH,
+            asking: Moment::EPOCH,
             spread: 0,
             lane: Lane::Main,
         }
@@ -167,12 +174,22 @@ impl Gate {
     /// The merchant is somewhere else now: nothing is known of its endpoint any more.
     pub fn begin_anew(&mut self) {
         self.breaker = Breaker::new(self.policy.breaker);
-        self.all_back = Moment::EPOCH;
+        self.asking = Moment::EPOCH;
     }
 
     /// Asks to go through. Whoever is told to wait asks again, until it hears something else.
     pub fn admit(&mut self, asks: &Asks, now: Moment) -> Admission {
+        if asks.turn == Turn::New && asks.progress.held.is_some() {
+            self.held = self.held.saturating_sub(1);
+        }
+        if self.all_back.after(LONGEST_WAIT / 2) <= now {
+            // What is not back by now was taken up by another gateway, or lost to this one.
+            self.held = 0;
+        }
         let admission = self.decide(asks, now);
+        if let Admission::Hold(_) = admission {
+            self.held += 1;
+        }
         match (asks.turn, &admission) {
             (Turn::New, Admission::Wait) => self.waiting += 1,
             (Turn::Waiting | Turn::Last, Admission::Go(_) | Admission::Hold(_)) => {
@@ -192,8 +209,7 @@ impl Gate {
                 let held_since = asks.progress.held.map_or(now, |held| held.since);
                 let latest = held_since.after(longest);
                 if latest > now {
-                    let earliest = until.max(now.after(LEAST_WAIT));
-                    let until = self.come_back(earliest, APART, now).min(latest);
+                    let until = self.ask_again(until, now).min(latest);
                     return Admission::Hold(HoldReason::EndpointDown { until });
                 }
                 self.breaker.force()
@@ -245,7 +261,7 @@ impl Gate {
         }
         let places = u32::try_from(self.policy.in_flight.max(1)).unwrap_or(u32::MAX);
         // Whoever has waited in vain has seen none of those under way end.
-        let at_least = self.stalled.map_or(Duration::ZERO, |stalled| now.since(stalled) + PATIENCE);
+        let at_least = self.stalled.map_or(Duration::ZERO, |stalled| now.since(stalled));
         let one = self.pace.typical().max(at_least) / places;
         match asks.turn {
             Turn::Waiting => return Some(Admission::Wait),
@@ -259,14 +275,7 @@ impl Gate {
                 self.stalled.get_or_insert(now);
             }
         }
-        let until = match asks.progress.held {
-            // It has had its turn, and is not sent to the end of a line in which it stood.
-            Some(held) if self.all_back < now.after(LONGEST_WAIT / 2) => {
-                let doublings = (held.count.get() - 1).min(MOST_DOUBLINGS);
-                now.after(LEAST_WAIT * (1 << doublings) + self.spread(LEAST_WAIT / 4))
-            }
-            Some(_) | None => self.come_back(now.after(LEAST_WAIT), one, now),
-        };
+        let until = self.come_back(asks.progress.held, one, now);
         Some(Admission::Hold(HoldReason::MerchantBusy { until }))
     }
 
@@ -276,16 +285,30 @@ impl Gate {
         taken.err().map(|until| Admission::Hold(HoldReason::OverRate { until }))
     }
 
-    /// When one more comes back that is held: later than all others, and within the longest wait. Those for which that is
-    /// too short are spread over its second half.
-    fn come_back(&mut self, earliest: Moment, apart: Duration, now: Moment) -> Moment {
-        let last = now.after(LONGEST_WAIT).max(earliest);
-        let next = self.all_back.after(apart).max(earliest);
-        self.all_back = next.min(last);
-        if next <= last {
-            return next;
-        }
-        now.after(LONGEST_WAIT / 2 + self.spread(LONGEST_WAIT / 2)).max(earliest)
+    /// When one more comes back that finds no place, where one attempt takes so much of the merchant's time.
+    fn come_back(&mut self, before: Option<Held>, one: Duration, now: Moment) -> Moment {
+        let all_through = one.saturating_mul(u32::try_from(self.held).unwrap_or(u32::MAX));
+        let half = LONGEST_WAIT / 2;
+        let wait = match before {
+            None if all_through <= LONGEST_WAIT => all_through.max(LEAST_WAIT),
+            None => half + self.spread(half),
+            Some(held) => {
+                let part = held.count.get().saturating_add(1).min(SMALLEST_PART);
+                LEAST_WAIT + self.spread((all_through / part).clamp(LEAST_WAIT / 4, half - LEAST_WAIT))
+            }
+        };
+        let until = now.after(wait);
+        self.all_back = self.all_back.max(until);
+        until
+    }
+
+    /// When one more comes back that waits for the breaker: one after the other.
+    fn ask_again(&mut self, until: Moment, now: Moment) -> Moment {
+        let last = now.after(LONGEST_WAIT).max(until);
+        let next = self.asking.after(APART).max(until).max(now.after(LEAST_WAIT));
+        self.asking = next.min(last);
+        self.all_back = self.all_back.max(self.asking);
+        self.asking
     }
 
     /// A part of that span: one after the other evenly over all of it, wherever the last ones were.

@@ -85,7 +85,7 @@ fn nobody_waits_where_the_turn_would_come_too_late() {
 }
 
 #[test]
-fn holds_come_back_one_after_the_other_and_none_later_than_the_longest_wait() {
+fn new_ones_are_held_behind_all_that_are_and_none_for_longer_than_the_longest_wait() {
     let mut gate = Gate::new(GatePolicy { in_flight: 1, ..GatePolicy::default() });
     for _ in 0..60 {
         let entry = go(&mut gate, NEW, 0);
@@ -102,7 +102,7 @@ fn holds_come_back_one_after_the_other_and_none_later_than_the_longest_wait() {
         let wait = until.since(at(1_000));
         assert!(wait >= LEAST_WAIT && wait <= LONGEST_WAIT, "{wait:?}");
         if number < 250 {
-            assert!(number == 0 || until.since(before) >= milliseconds(990), "{until} after {before}");
+            assert!(number < 2 || until.since(before) >= milliseconds(990), "{until} after {before}");
         }
         before = until;
     }
@@ -297,14 +297,15 @@ fn who_came_first_is_not_starved_by_who_came_later() {
     let world = run(4, &arrivals, |_| milliseconds(100));
     let ages: Vec<_> = world.began.values().map(|(came, began, _)| began.since(*came).as_secs()).collect();
     let holds = world.began.values().map(|(.., holds)| *holds).max();
-    let early = ages[..800].iter().max().expect("some");
+    let oldest = ages.iter().max().expect("some");
+    let mean = |ages: &[u64]| ages.iter().sum::<u64>() / ages.len() as u64;
+    let (early, late) = (mean(&ages[..800]), mean(&ages[4_000..]));
     println!(
-        "the oldest of the first sixth: {early} s; of all: {:?} s; most holds: {holds:?}",
-        ages.iter().max()
+        "{early} s for the first sixth, {late} s for the last, {oldest} s at most; {holds:?} holds at most"
     );
-    // Twice the load for a minute takes two minutes; what came in the first ten seconds is through well before.
-    assert!(*early <= 90, "{early} s");
-    assert!(holds.is_some_and(|holds| holds <= 12), "{holds:?}");
+    // Twice the load for a minute takes two minutes, and nobody waits much longer than that.
+    assert!(*oldest <= 150 && early <= 60, "{early} s and {oldest} s");
+    assert!(holds.is_some_and(|holds| holds <= 40), "{holds:?}");
 }
 
 /// A merchant that hangs, with a backlog: how often it is held in ten minutes, for each.
@@ -316,5 +317,5 @@ fn a_long_backlog_does_not_churn() {
     let last = world.began.values().map(|(_, began, _)| *began).max().expect("some");
     let lasted = last.since(at(0)).as_secs().max(1);
     println!("{holds} holds for 5,000 in {lasted} s: {} in a second", u64::from(holds) / lasted);
-    assert!(u64::from(holds) / lasted <= 60, "{holds} holds in {lasted} s");
+    assert!(u64::from(holds) / lasted <= 100, "{holds} holds in {lasted} s");
 }
