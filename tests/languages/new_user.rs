@@ -1,7 +1,7 @@
 //! A new user: from `paynotify plugin new --lang js` to a merchant served, by the README alone.
 //!
 //! The commands are those of the section "Write a plugin", run in an empty folder as they stand there. Other than in the
-//! README are the merchant's address, and the port of the API, because many gateways run beside this one.
+//! README are the merchant's address, which has to be allowed, and the port of the API, because many gateways run beside this one.
 
 use std::fs;
 use std::path::Path;
@@ -51,11 +51,15 @@ impl User {
     /// Types it again until it works, as one does who waits for a program to come up.
     fn types_until_it_works(&self, folder: &str, commands: &str) -> String {
         let deadline = Instant::now() + SOON;
-        while !self.shell(folder, commands).output().expect("sh").status.success() {
-            assert!(Instant::now() < deadline, "{commands} does not work");
+        loop {
+            let output = self.shell(folder, commands).output().expect("sh");
+            if output.status.success() {
+                return String::from_utf8_lossy(&output.stdout).into_owned();
+            }
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(Instant::now() < deadline, "{commands} does not work: {errors}");
             std::thread::sleep(Duration::from_millis(200));
         }
-        self.types(folder, commands)
     }
 }
 
@@ -83,8 +87,8 @@ async fn a_new_user_serves_a_merchant_by_the_readme_alone() {
     user.types("acme", put);
 
     let merchant = StubMerchant::start(in_turn([Answer::Status(500), ok()])).await;
-    let here = format!("{}\"\nallow_addresses = [\"127.0.0.1", merchant.url("/notify"));
-    let shop = shop.replace("https://shop.example/notify", &here);
+    let here = format!("{:?}\nallow_addresses = [\"127.0.0.1\"]", merchant.url("/notify"));
+    let shop = shop.replace("\"https://shop.example/notify\"", &here);
     let gateway = user.folder.path().join("acme/gateway");
     fs::write(gateway.join("merchants/shop.toml"), shop).expect("written");
     fs::write(gateway.join("paynotify.toml"), format!("[api]\nlisten = \"{port}\"\n")).expect("written");

@@ -248,7 +248,13 @@ impl Running {
                     source,
                     lane,
                 );
-                match timeout(shared.settings.confirm_timeout, start).await {
+                let started = tokio::select! {
+                    biased;
+                    // A message for the first of them may have broken the connection on which the next ones are to start.
+                    reason = generation.ended() => return reason,
+                    started = timeout(shared.settings.confirm_timeout, start) => started,
+                };
+                match started {
                     Ok(Ok(consumer)) => self.own(consumer.run()),
                     Ok(Err(error)) => generation.end_because(format!("consuming failed: {error}")),
                     Err(_) => generation.end_because("starting to consume took too long"),
