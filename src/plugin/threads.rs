@@ -244,7 +244,7 @@ mod tests {
         let (threads, pace, running) =
             (GuestThreads::new(1).expect("threads"), Pace::default(), Arc::default());
         let wait = tokio::time::sleep(Duration::from_millis(100));
-        threads.run(async move { wait.await }, &running, &pace).await.expect("no panic");
+        threads.run(wait, &running, &pace).await.expect("no panic");
         assert!(running.so_far() < Duration::from_millis(50), "{:?}", running.so_far());
     }
 }
