@@ -109,3 +109,28 @@ fn a_duplicate_needs_a_fault_in_its_middle_and_room_in_the_bound() {
     evidence.faults = vec![kill(5_000)];
     assert!(finds(&check(&evidence), "without a fault"));
 }
+
+#[test]
+fn an_attempt_that_is_missing_was_cut_off_twice_since_its_notification_was_accepted() {
+    let mut evidence = sound();
+    // The first attempt was cut off before its request, and counts as unanswered; the second one was confirmed.
+    evidence.seen.requests.get_mut(ID).expect("asked").clear();
+    request(&mut evidence, 30_012);
+    let story = evidence.journal.get_mut(ID).expect("known");
+    story.state["attempts_made"] = json!(2);
+    story.attempts = vec![Attempt { number: 2, ..attempt(30_010) }];
+    let event = &mut evidence.holdings.events.get_mut(ID).expect("one")[0];
+    (event.attempts, event.ended_at) = (2, at(30_020));
+    let missing = |evidence: &Evidence| finds(&check(evidence), "missing from the journal");
+    assert!(missing(&evidence));
+    evidence.faults = vec![kill(50)];
+    assert!(missing(&evidence), "once is not enough");
+    evidence.faults.push(kill(10_000));
+    let report = check(&evidence);
+    assert!(report.unexplained.is_empty(), "{:?}", report.unexplained);
+    // What was over before it was accepted, or came after its end, has nothing to do with it.
+    evidence.seen.accepted.get_mut(ID).expect("accepted").at = at(9_000);
+    assert!(missing(&evidence));
+    evidence.faults = vec![kill(10_000), kill(40_000)];
+    assert!(missing(&evidence));
+}
