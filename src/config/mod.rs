@@ -401,6 +401,8 @@ fn plugin_settings(raw: &raw::Plugin, data: &Path) -> plugin::Settings {
         longest_body: raw.longest_request_bytes.size(),
         concurrent_calls: whole(raw.concurrent_calls.get()),
         calls_per_plugin: whole(raw.calls_per_plugin.get()),
+        kept_instances: whole(raw.kept_instances.get()),
+        kept_memory: raw.kept_memory_bytes.size(),
         table_elements: raw.table_elements.size(),
         tables: whole(raw.tables.get()),
         memories: whole(raw.memories.get()),

@@ -210,6 +210,8 @@ table! {
         resources: Count<1, 1_000_000> = Count::of(256),
         concurrent_calls: Count<1, 1_024> = Count::of(64),
         calls_per_plugin: Count<1, 1_024> = Count::of(8),
+        kept_instances: Count<0, 1_024> = Count::of(256),
+        kept_memory_bytes: Bytes = Bytes::of(2 << 20),
         longest_wait: Timeout = Timeout::of_milliseconds(1_000),
         pooling: bool = true,
         breaker_after: Count<1, 1_000_000> = Count::of(5),

@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use crate::clock;
 use crate::domain::{Envelope, Happened, HoldReason, Reply, Request, TransportFailure, Verdict};
 use crate::journal;
-use crate::plugin::{AttemptContext, CallError};
+use crate::plugin::{AttemptContext, CallError, Conditions};
 use crate::replay::Transcript;
 
 use super::Merchant;
@@ -38,7 +38,8 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
     let Merchant { plugin, endpoint, .. } = merchant;
     let notification = &envelope.notification;
-    let formatted = plugin.format_under(notification, endpoint.into(), &context).await;
+    let conditions = Conditions::from(endpoint);
+    let (formatted, kept) = plugin.format_and_keep(notification, conditions.clone(), &context).await;
     let mut transcript = Transcript::begin(plugin.into(), endpoint.into(), &context, &formatted);
     let mut request = match formatted.result {
         Ok(request) => request,
@@ -62,7 +63,10 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());
             record.reply = Some(excerpt(&reply));
-            let judged = plugin.judge_under(notification, endpoint.into(), &context, &reply).await;
+            let judged = match kept {
+                Some(kept) => plugin.judge_kept(kept, &reply).await,
+                None => plugin.judge_under(notification, conditions, &context, &reply).await,
+            };
             if let Some(transcript) = &mut transcript {
                 transcript.add_reply(&reply, &judged);
             }

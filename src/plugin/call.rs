@@ -1,12 +1,13 @@
 //! One call of one plugin, from its place in the queue to its answer or the name of its failure.
 //!
-//! Each call is a task of its own, so that a panic ends the call and nothing else. The task is never cancelled: when
-//! the caller goes away it runs to its end, which its bounds make sure of, and only then gives its place back.
-//! [`Host::close`](super::Host::close) waits for all of them.
+//! A panic ends the call and nothing else. A call that takes longer than most is a task of its own, which is never
+//! cancelled: when the caller goes away it runs to its end, which its bounds make sure of, and only then gives its place
+//! back. [`Host::close`](super::Host::close) waits for all of them.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 
 use super::bindings::exports::paynotify::merchant::plugin::Description as WitDescription;
@@ -18,11 +19,11 @@ use super::description::Description;
 use super::fault::{CallError, Circumstances, Fault, classify, for_people};
 use super::host::Shared;
 use super::host_calls::HostCalls;
-use super::lines::Lines;
+use super::instance::{Instance, Kept, Occasion, Subject};
 use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
-use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
-use super::threads::{Pace, Running};
+use super::sandbox::{Guest, Meter, Usage};
+use super::threads::Pace;
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
 /// Where, and with which settings and keys, a merchant wants to be told.
@@ -150,13 +151,16 @@ impl Plugin {
     /// They do not, or the plugin could not say.
     pub async fn check_settings(&self, settings_json: &str) -> Result<(), SettingsError> {
         let settings = settings_json.to_owned();
-        let called = self.0.callee.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
-            Box::pin(
-                async move { plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await },
-            )
-        });
-        let result = called.await.result?;
-        result.map_err(|text| SettingsError::Refused(for_people(&text, convert::LONGEST_ERROR)))
+        let callee = &self.0.callee;
+        let instance = callee.instance(Occasion::none());
+        let (called, _) = callee
+            .call(Patience::Unbounded, instance, None, |store, plugin| {
+                Box::pin(async move {
+                    plugin.paynotify_merchant_plugin().call_check_settings(store, &settings).await
+                })
+            })
+            .await;
+        called.result?.map_err(|text| SettingsError::Refused(for_people(&text, convert::LONGEST_ERROR)))
     }
 
     /// Has the plugin write the request of one attempt, and checks it. The same arguments give the same request.
@@ -179,22 +183,46 @@ impl Plugin {
         conditions: Conditions,
         attempt: &AttemptContext,
     ) -> Called<Request> {
-        let Conditions { endpoint, keys, recorded } = conditions;
-        let arguments =
-            (convert::notification(notification), convert::endpoint(&endpoint), convert::attempt(attempt));
-        let occasion = Occasion::of(notification, attempt, keys, recorded);
-        let called = self.0.callee.call(Patience::Bounded, occasion, |store, plugin| {
-            Box::pin(async move {
-                let (notification, endpoint, attempt) = arguments;
-                let plugin = plugin.paynotify_merchant_plugin();
-                plugin.call_format(store, &notification, &endpoint, &attempt).await
+        self.format_with(notification, conditions, attempt, None).await.0
+    }
+
+    /// As [`Self::format_under`]; while there is room, the instance is kept to judge the reply.
+    pub async fn format_and_keep(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+    ) -> (Called<Request>, Option<Kept>) {
+        let room = Arc::clone(&self.0.callee.host.kept).try_acquire_owned().ok();
+        self.format_with(notification, conditions, attempt, room).await
+    }
+
+    async fn format_with(
+        &self,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> (Called<Request>, Option<Kept>) {
+        let callee = &self.0.callee;
+        let subject = Subject::new(notification, &conditions.endpoint);
+        let origins = Arc::clone(&conditions.endpoint);
+        let instance = callee.instance(Occasion::of(notification, attempt, conditions));
+        let (told, attempt) = (Arc::clone(&subject), convert::attempt(attempt));
+        let (called, kept) = callee
+            .call(Patience::Bounded, instance, room, |store, plugin| {
+                Box::pin(async move {
+                    let plugin = plugin.paynotify_merchant_plugin();
+                    plugin.call_format(store, &told.notification, &told.endpoint, &attempt).await
+                })
             })
-        });
-        let longest_body = self.0.callee.host.settings.longest_body;
-        called.await.and_then(|request| {
+            .await;
+        let longest_body = callee.host.settings.longest_body;
+        let called = called.and_then(|request| {
             let request = convert::request(request.map_err(convert::refusal)?);
-            Ok(request.check(&endpoint.origins, longest_body).map_err(Fault::from)?)
-        })
+            Ok(request.check(&origins.origins, longest_body).map_err(Fault::from)?)
+        });
+        (called, kept.map(|(instance, room)| Kept::new(instance, subject, room)))
     }
 
     /// Has the plugin say what a reply means.
@@ -219,18 +247,33 @@ impl Plugin {
         attempt: &AttemptContext,
         reply: &Reply,
     ) -> Called<Verdict> {
-        let Conditions { endpoint, keys, recorded } = conditions;
-        let arguments =
-            (convert::notification(notification), convert::endpoint(&endpoint), convert::reply(reply));
-        let occasion = Occasion::of(notification, attempt, keys, recorded);
-        let called = self.0.callee.call(Patience::Unbounded, occasion, |store, plugin| {
-            Box::pin(async move {
-                let (notification, endpoint, reply) = arguments;
-                let plugin = plugin.paynotify_merchant_plugin();
-                plugin.call_judge(store, &notification, &endpoint, &reply).await
+        let subject = Subject::new(notification, &conditions.endpoint);
+        let instance = self.0.callee.instance(Occasion::of(notification, attempt, conditions));
+        self.judge_in(instance, subject, reply).await
+    }
+
+    /// As [`Self::judge_under`], by the instance that was kept.
+    pub async fn judge_kept(&self, kept: Kept, reply: &Reply) -> Called<Verdict> {
+        let Kept { instance, subject, room } = kept;
+        let called = self.judge_in(instance, subject, reply).await;
+        drop(room);
+        called
+    }
+
+    async fn judge_in(&self, instance: Instance, subject: Arc<Subject>, reply: &Reply) -> Called<Verdict> {
+        let reply = convert::reply(reply);
+        let (called, _) = self
+            .0
+            .callee
+            .call(Patience::Unbounded, instance, None, |store, plugin| {
+                Box::pin(async move {
+                    let Subject { notification, endpoint } = &*subject;
+                    let plugin = plugin.paynotify_merchant_plugin();
+                    plugin.call_judge(store, notification, endpoint, &reply).await
+                })
             })
-        });
-        called.await.and_then(|verdict| Ok(convert::verdict(verdict.map_err(convert::refusal)?)))
+            .await;
+        called.and_then(|verdict| Ok(convert::verdict(verdict.map_err(convert::refusal)?)))
     }
 }
 
@@ -243,33 +286,6 @@ enum Patience {
     /// the merchant would have to be asked again. So is a plugin that is asked about itself or about settings: the
     /// gateway's load says nothing about its file.
     Unbounded,
-}
-
-/// What a call is made for.
-struct Occasion {
-    notification: String,
-    now: Moment,
-    entropy: [u8; 32],
-    keys: Keys,
-    recorded: Option<HostCalls>,
-}
-
-impl Occasion {
-    /// No attempt: always the same time and randomness, and no keys.
-    fn none() -> Self {
-        let (notification, keys) = (String::new(), Keys::default());
-        Self { notification, now: Moment::EPOCH, entropy: [0; 32], keys, recorded: None }
-    }
-
-    fn of(
-        notification: &Notification,
-        attempt: &AttemptContext,
-        keys: Keys,
-        recorded: Option<HostCalls>,
-    ) -> Self {
-        let AttemptContext { now, entropy, .. } = *attempt;
-        Self { notification: notification.id().to_string(), now, entropy, keys, recorded }
-    }
 }
 
 /// What can be called.
@@ -290,52 +306,51 @@ impl Callee {
     }
 
     pub(super) async fn describe(&self) -> Result<WitDescription, CallError> {
-        let called = self.call(Patience::Unbounded, Occasion::none(), |store, plugin| {
-            Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
-        });
-        called.await.result
+        let instance = self.instance(Occasion::none());
+        let (called, _) = self
+            .call(Patience::Unbounded, instance, None, |store, plugin| {
+                Box::pin(plugin.paynotify_merchant_plugin().call_describe(store))
+            })
+            .await;
+        called.result
     }
 
-    /// Waits for a place, then calls a fresh instance in a task of its own.
+    fn instance(&self, occasion: Occasion) -> Instance {
+        Instance::new(&self.host, &self.name, occasion)
+    }
+
+    /// Waits for a place, then calls the instance. It is kept if it did what it was asked and there is room for it;
+    /// otherwise its memory is back in the pool before its place is free.
     async fn call<R: Send + 'static>(
         &self,
         patience: Patience,
-        occasion: Occasion,
+        instance: Instance,
+        room: Option<OwnedSemaphorePermit>,
         body: impl for<'a> FnOnce(&'a mut Store<Guest>, &'a MerchantPlugin) -> BoxFuture<'a, wasmtime::Result<R>>
         + Send
         + 'static,
-    ) -> Called<R> {
-        let without = |error| Called { result: Err(error), host_calls: HostCalls::default() };
-        let settings = Arc::clone(&self.host.settings);
+    ) -> (Called<R>, Option<(Instance, OwnedSemaphorePermit)>) {
+        let without = |error| (Called { result: Err(error), host_calls: HostCalls::default() }, None);
         let place = match self.place(patience).await {
             Ok(place) => place,
             Err(error) => return without(error),
         };
-        let Occasion { notification, now, entropy, keys, recorded } = occasion;
-        let lines = Lines::new(Arc::clone(&self.name), notification, &settings);
-        let running = Arc::new(Running::default());
-        let surroundings = Surroundings {
-            now,
-            entropy,
-            keys,
-            recorded,
-            lines: lines.clone(),
-            running: Arc::clone(&running),
-        };
-        let mut store = sandbox::store(&self.host.engine, &settings, surroundings);
-        let (pre, meter) = (self.pre.clone(), Arc::clone(&self.meter));
+        let (pre, meter, settings) =
+            (self.pre.clone(), Arc::clone(&self.meter), Arc::clone(&self.host.settings));
+        let running = instance.running();
         let call = async move {
+            let Instance { mut store, mut plugin } = instance;
             let result = async {
-                let plugin = pre.instantiate_async(&mut store).await?;
-                body(&mut store, &plugin).await
+                let plugin = match plugin.take() {
+                    Some(started) => plugin.insert(started),
+                    None => plugin.insert(pre.instantiate_async(&mut store).await?),
+                };
+                body(&mut store, plugin).await
             }
             .await;
             meter.note(store.data());
             let host_calls = store.data_mut().desk().take_noted();
-            // The memory is back in the pool before the place is free.
-            drop(store);
-            drop(place);
-            let last_words = lines.finish();
+            let last_words = store.data().lines().finish();
             let result = result.map_err(|error| {
                 let circumstances = Circumstances {
                     call_timeout: settings.call_timeout,
@@ -346,11 +361,15 @@ impl Callee {
                 };
                 classify(&error, &circumstances)
             });
-            Called { result, host_calls }
+            let is_small = store.data().memory_used() <= settings.kept_memory;
+            let room = room.filter(|_| result.is_ok() && is_small);
+            let kept = room.map(|room| (Instance { store, plugin }, room));
+            drop(place);
+            (Called { result, host_calls }, kept)
         };
         match self.host.threads.run(call, &running, &self.pace).await {
             Ok(called) => called,
-            Err(error) => without(Fault::Panicked(for_people(&error.to_string(), 300)).into()),
+            Err(panic) => without(Fault::Panicked(for_people(&panic.0, 300)).into()),
         }
     }
 

@@ -12,10 +12,10 @@ async fn a_panic_ends_the_call_and_nothing_else() {
     let file = xtask::guests::built("plain").expect("built");
     let plugin = host.load(&file).await.expect("a plugin");
     for _ in 0..3 {
-        let called: Called<()> = plugin
-            .0
-            .callee
-            .call(Patience::Bounded, Occasion::none(), |_, _| {
+        let callee = &plugin.0.callee;
+        let instance = callee.instance(Occasion::none());
+        let (called, _) = callee
+            .call::<()>(Patience::Bounded, instance, None, |_, _| {
                 Box::pin(async { panic!("a bug of the\ngateway") })
             })
             .await;

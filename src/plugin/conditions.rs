@@ -1,5 +1,7 @@
 //! All that a call depends on besides its arguments of the moment, in a form that can be kept and given again.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::call::Endpoint;
@@ -57,7 +59,7 @@ impl From<&Endpoint> for EndpointRecord {
 #[derive(Clone, Debug)]
 pub struct Conditions {
     /// What the plugin is told of its endpoint.
-    pub endpoint: EndpointRecord,
+    pub endpoint: Arc<EndpointRecord>,
     /// The keys that the call can reach. A call that is made again needs none.
     pub keys: Keys,
     /// What `crypto` answered when the call was made before; `None` when it is made for the first time.
@@ -66,7 +68,7 @@ pub struct Conditions {
 
 impl From<&Endpoint> for Conditions {
     fn from(endpoint: &Endpoint) -> Self {
-        Self { endpoint: endpoint.into(), keys: endpoint.keys.clone(), recorded: None }
+        Self { endpoint: Arc::new(endpoint.into()), keys: endpoint.keys.clone(), recorded: None }
     }
 }
 

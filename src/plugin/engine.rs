@@ -48,7 +48,7 @@ fn config(settings: &Settings) -> wasmtime::Result<Config> {
 
 /// Room for every call that may be under way.
 fn pool(settings: &Settings) -> InstanceAllocationStrategy {
-    let calls = settings.concurrent_calls;
+    let calls = settings.concurrent_calls.saturating_add(settings.kept_instances);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) linker: Linker<Guest>,
     pub(super) settings: Arc<Settings>,
     pub(super) places: Places,
+    /// Room for instances that are kept over their attempt's POST.
+    pub(super) kept: Arc<Semaphore>,
     pub(super) threads: GuestThreads,
     pub(super) compiler: Compiler,
 }
@@ -54,9 +57,10 @@ impl Host {
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
             let threads = GuestThreads::new(processors())?;
             let places = Places::new(settings.concurrent_calls);
+            let kept = Arc::new(Semaphore::new(settings.kept_instances as usize));
             let compiler = Compiler::new()?;
             let settings = Arc::new(settings);
-            Ok(Self(Arc::new(Shared { engine, linker, settings, places, threads, compiler })))
+            Ok(Self(Arc::new(Shared { engine, linker, settings, places, kept, threads, compiler })))
         };
         make().map_err(HostError)
     }

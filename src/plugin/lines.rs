@@ -50,6 +50,13 @@ impl Lines {
         })))
     }
 
+    /// For the next call: as many lines again.
+    pub(super) fn begin_again(&self, settings: &Settings) {
+        let mut state = self.state();
+        (state.lines_left, state.dropped) = (settings.log_lines, 0);
+        state.last_words.clear();
+    }
+
     /// Takes bytes of a stream; each line that ends in them is logged.
     pub(super) fn stream(&self, stream: Stream, bytes: &[u8]) {
         let mut state = self.state();

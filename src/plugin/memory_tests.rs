@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use super::super::bindings::exports::paynotify::merchant::plugin::HttpRequest;
 use super::super::host::Host;
+use super::super::lines::Lines;
+use super::super::sandbox::{self, Surroundings};
 use super::super::{Encoding, Key, KeyAlgorithm, KeyText, Secret, Settings};
 use super::*;
 use traces::Traces;

@@ -1,7 +1,7 @@
 //! Merchants' plugins: loading, bounding and calling them.
 //!
 //! A plugin is a WebAssembly component of the world in `wit/merchant.wit`. The rule of this module: whatever a plugin
-//! does, it does to itself. It gets a fresh instance for every call, nothing but its arguments, and a bound on
+//! does, it does to itself. It gets a fresh instance for every attempt, nothing but its arguments, and a bound on
 //! everything that it could use up; what goes wrong comes back as a [`Fault`] with a name, never as a verdict.
 //!
 //! The way of a call: [`Plugin`] takes a place (`call`), makes a store with its bounds (`sandbox`), hands over the
@@ -9,7 +9,7 @@
 //! compiles the rest on threads of their own (`compiler`) and asks it to describe itself. Which file is which format's plugin is for
 //! `app` to say.
 //!
-//! Deliberately absent: a pool of instances to use again (an instance that has served one merchant never serves
+//! Deliberately absent: a pool of instances to use again (an instance that has served one attempt never serves
 //! another), time-outs by dropping a call (a call ends by itself, at its bound), and any knowledge of what a format
 //! looks like. The generated types of the contract never leave this module.
 
@@ -24,6 +24,7 @@ mod engine;
 mod fault;
 mod host;
 mod host_calls;
+mod instance;
 mod lines;
 mod load;
 mod places;
@@ -43,6 +44,7 @@ pub use host::{Host, HostError};
 pub use host_calls::{
     AnsweredBy, ArgumentsDigest, Base64, HostAnswer, HostCall, HostCallError, HostCalls, HostFunction,
 };
+pub use instance::Kept;
 pub use load::{LoadError, LoadProblem, content_hash};
 pub use sandbox::Usage;
 pub use settings::Settings;

@@ -58,7 +58,10 @@ impl Meter {
 
 /// What the gateway keeps for one guest while it runs.
 pub(super) struct Guest {
-    wasi: WasiCtx,
+    /// What its random numbers follow from, and its time.
+    attempt: (Moment, [u8; 32]),
+    /// Made when the guest asks for it: few do.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
     clock: SleepClock,
     keys: Keys,
@@ -76,7 +79,8 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     let mut table = ResourceTable::new();
     table.set_max_capacity(settings.resources);
     let guest = Guest {
-        wasi: wasi::context(now, entropy, &lines),
+        attempt: (now, entropy),
+        wasi: None,
         table,
         clock: SleepClock::default(),
         keys,
@@ -89,10 +93,9 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
-    store.set_hostcall_fuel(settings.host_call_bytes);
     store.set_max_component_handles(settings.handles);
+    begin(&mut store);
     let longest = settings.call_timeout;
-    store.set_epoch_deadline(1);
     // At every tick, the others have their turn.
     store.epoch_deadline_callback(move |_| {
         if running.so_far() >= longest {
@@ -103,7 +106,31 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     store
 }
 
+/// Gives the guest its bounds anew, for its next call. Its memory stays counted, and its monotonic clock never goes back.
+pub(super) fn begin_again(store: &mut Store<Guest>) {
+    begin(store);
+    let guest = store.data_mut();
+    // Random numbers begin anew, too, as they do in an instance that has not been called before.
+    guest.wasi = None;
+    guest.host_calls_left = guest.settings.host_calls;
+    guest.lines.begin_again(&guest.settings);
+    guest.running.begins_again();
+}
+
+fn begin(store: &mut Store<Guest>) {
+    store.set_hostcall_fuel(store.data().settings.host_call_bytes);
+    store.set_epoch_deadline(1);
+}
+
 impl Guest {
+    pub(super) fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running)
+    }
+
+    pub(super) fn memory_used(&self) -> usize {
+        self.memory_used
+    }
+
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -127,7 +154,9 @@ impl Guest {
     }
 
     pub(super) fn wasi_view(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let (now, entropy) = self.attempt;
+        let ctx = self.wasi.get_or_insert_with(|| wasi::context(now, entropy, &self.lines));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 
     /// Counts a call of `crypto`, which costs the gateway more than the guest, as so many. Those of `log` and WASI

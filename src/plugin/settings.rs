@@ -56,6 +56,11 @@ pub struct Settings {
     /// The calls of one plugin under way at the same time, so that one that loops leaves room for the others. 8:
     /// a call waits for nothing but a processor, so more would not be quicker.
     pub calls_per_plugin: u32,
+    /// The instances that are kept over their attempt's POST, to judge the reply; without room, a fresh one judges. 256,
+    /// beside the calls under way.
+    pub kept_instances: u32,
+    /// The memory up to which an instance is kept, in bytes. 2 MiB: more of a Rust guest's is seldom touched.
+    pub kept_memory: usize,
     /// How long a call waits for its place before it is [`CallError::Busy`](super::CallError::Busy). 1 second.
     pub longest_wait: Duration,
     /// Keep memories and stacks ready for the next call. It takes much address space (about 4 GiB for each memory
@@ -86,6 +91,8 @@ impl Default for Settings {
             longest_body: MIB,
             concurrent_calls: 64,
             calls_per_plugin: 8,
+            kept_instances: 256,
+            kept_memory: 2 * MIB,
             longest_wait: Duration::from_secs(1),
             pooling: true,
         }

@@ -1,7 +1,9 @@
 //! The threads that guests run on, and the running time of their calls.
 //!
 //! They are not the gateway's own: a guest that loops would hold those for a whole tick each time, and every timer and
-//! connection of the gateway with them.
+//! connection of the gateway with them. Only a plugin whose calls have all been quick lately begins them where it is
+//! called ([`Pace`]): going to another thread and back takes longer than such a call. Should one of them not be quick after
+//! all, it goes on elsewhere after its first tick, and its plugin has lost that trust for a long time.
 //!
 //! A call that has run for longer than a well-behaved one needs ([`SHORT`]) is a long one. It goes on, from where it
 //! was, on threads to which the system gives what the gateway and short calls leave over, and where long calls take
@@ -11,22 +13,32 @@
 //! Running time is what processors have worked for a call, however long it had to wait for them: a busy machine never
 //! makes a plugin look slow.
 
+use std::any::Any;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::JoinError;
+
+use super::engine::TICK;
 
 /// A call that has run for so long is a long one. The slowest guests of the languages that were measured take a quarter
 /// of it.
 pub(super) const SHORT: Duration = Duration::from_millis(20);
 /// So many of a plugin's calls begin as long ones after one that was.
 const LONG_AFTERWARDS: u32 = 32;
+/// A call of at most so long is quick: one of a Rust guest takes a tenth of it.
+const QUICK: Duration = Duration::from_micros(500);
+/// So many calls in a row must have been quick before the next begins where it is made.
+const TRUSTED_AFTER: i32 = 64;
+/// How far from that a plugin is after a call of a tick or longer: with as many quick calls between two that hold up a thread
+/// of the gateway for a tick, they take a thousandth of it at most.
+const DISTRUSTED_FOR: i32 = -20_000;
 /// The priority of long calls (nice(2)): the lowest that a thread can give itself. With more of the processors' time
 /// they would be felt; so a machine that is busy for a long time keeps them waiting for as long.
 const NICE: i32 = 19;
@@ -60,20 +72,31 @@ impl GuestThreads {
         call: impl Future<Output = R> + Send + 'static,
         running: &Arc<Running>,
         pace: &Pace,
-    ) -> Result<R, JoinError> {
+    ) -> Result<R, Panicked> {
         let mut call = Call { call: Box::pin(call), running: Arc::clone(running) };
-        let called = if pace.begins_long() {
-            self.long.handle.spawn(call).await
-        } else {
-            match self.short.handle.spawn(async move { call.while_short().await.map_err(|()| call) }).await? {
-                Ok(result) => Ok(result),
-                Err(rest) => self.long.handle.spawn(rest).await,
-            }
+        let called = match pace.begins() {
+            Begins::Here => match call.begin_here().await {
+                Some(called) => called,
+                None => self.begin_short(call).await,
+            },
+            Begins::Short => self.begin_short(call).await,
+            Begins::Long => self.long.run(call).await,
         };
         pace.has_made_one(running.so_far());
         called
     }
+
+    async fn begin_short<R: Send + 'static>(&self, mut call: Call<R>) -> Result<R, Panicked> {
+        match self.short.run(async move { call.while_short().await.map_err(|()| call) }).await? {
+            Ok(result) => Ok(result),
+            Err(rest) => self.long.run(rest).await,
+        }
+    }
 }
+
+/// A call panicked; with what it said.
+#[derive(Debug)]
+pub(super) struct Panicked(pub(super) String);
 
 struct Pool {
     handle: Handle,
@@ -92,6 +115,13 @@ impl Pool {
             .build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Result<R, Panicked> {
+        self.handle.spawn(work).await.map_err(|error| Panicked(error.to_string()))
+    }
 }
 
 impl Drop for Pool {
@@ -108,17 +138,44 @@ impl Drop for Pool {
 pub(super) struct Pace {
     /// How many are to begin as long ones.
     long: AtomicU32,
+    /// How many in a row have been quick. Below zero: how many must be before that counts again.
+    quick: AtomicI32,
+}
+
+/// Where a call begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// On the thread that makes it.
+    Here,
+    Short,
+    Long,
 }
 
 impl Pace {
-    fn begins_long(&self) -> bool {
-        self.long.load(Ordering::Relaxed) > 0
+    fn begins(&self) -> Begins {
+        if self.long.load(Ordering::Relaxed) > 0 {
+            Begins::Long
+        } else if self.quick.load(Ordering::Relaxed) >= TRUSTED_AFTER {
+            Begins::Here
+        } else {
+            Begins::Short
+        }
     }
 
     fn has_made_one(&self, running: Duration) {
-        let next = |long: u32| Some(if running > SHORT { LONG_AFTERWARDS } else { long.saturating_sub(1) });
-        // It never refuses, and what was before is of no interest.
-        let _ = self.long.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let long = |long: u32| Some(if running > SHORT { LONG_AFTERWARDS } else { long.saturating_sub(1) });
+        let quick = |quick: i32| {
+            Some(if running <= QUICK {
+                quick.saturating_add(1).min(TRUSTED_AFTER)
+            } else if running < TICK {
+                quick.min(0)
+            } else {
+                DISTRUSTED_FOR
+            })
+        };
+        // They never refuse, and what was before is of no interest.
+        let _ = self.long.fetch_update(Ordering::Relaxed, Ordering::Relaxed, long);
+        let _ = self.quick.fetch_update(Ordering::Relaxed, Ordering::Relaxed, quick);
     }
 }
 
@@ -141,6 +198,12 @@ impl Running {
         Duration::from_nanos(self.done.load(Ordering::Relaxed).saturating_add(this_time))
     }
 
+    /// The next call of the same instance begins.
+    pub(super) fn begins_again(&self) {
+        self.done.store(0, Ordering::Relaxed);
+        self.since.store(0, Ordering::Relaxed);
+    }
+
     fn goes_on(&self) {
         self.since.store(thread_clock(), Ordering::Relaxed);
     }
@@ -159,6 +222,12 @@ fn thread_clock() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds).max(1)
 }
 
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
+}
+
 /// A call, which counts its running time.
 struct Call<R> {
     call: Pin<Box<dyn Future<Output = R> + Send>>,
@@ -166,6 +235,19 @@ struct Call<R> {
 }
 
 impl<R> Call<R> {
+    /// Goes on until it pauses for the first time. Nothing, if it has not ended by then.
+    async fn begin_here(&mut self) -> Option<Result<R, Panicked>> {
+        poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *self).poll(context)));
+            Poll::Ready(match polled {
+                Ok(Poll::Ready(result)) => Some(Ok(result)),
+                Ok(Poll::Pending) => None,
+                Err(panic) => Some(Err(Panicked(words(&*panic)))),
+            })
+        })
+        .await
+    }
+
     /// Goes on until the call has ended, or is a long one.
     async fn while_short(&mut self) -> Result<R, ()> {
         poll_fn(|context| match Pin::new(&mut *self).poll(context) {

@@ -1,5 +1,7 @@
 //! Making an attempt again, from its transcript.
 
+use std::sync::Arc;
+
 use super::difference::{Difference, Part, differences, of_verdicts, short};
 use super::transcript::{KeptRequest, KeptVerdict, Step, Transcript};
 use crate::domain::Notification;
@@ -39,8 +41,9 @@ pub async fn again(
     keys: &Keys,
 ) -> Result<Replayed, NotReplayed> {
     let attempt = transcript.attempt.context().ok_or(NotReplayed::Damaged("its attempt"))?;
+    let endpoint = Arc::new(transcript.endpoint.clone());
     let conditions = |recorded: &HostCalls| Conditions {
-        endpoint: transcript.endpoint.clone(),
+        endpoint: Arc::clone(&endpoint),
         keys: keys.clone(),
         recorded: Some(recorded.clone()),
     };
