@@ -8,6 +8,8 @@ mod conformance;
 mod keeping;
 #[path = "journal/postgres_server.rs"]
 mod postgres_server;
+#[path = "journal/searching.rs"]
+mod searching;
 #[path = "journal/seeking.rs"]
 mod seeking;
 #[path = "journal/sqlite_file.rs"]

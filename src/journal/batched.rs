@@ -14,8 +14,8 @@ use super::group::{Command, Row, Sought, Wanted};
 use super::retention::Retention;
 use super::writer::{Database, Fault, Writer, error};
 use super::{
-    Acceptance, Entry, Journal, JournalError, Recording, Release, ReleasePlace, Released, Search, State,
-    Story,
+    Acceptance, Cursor, Entry, Journal, JournalError, Lookup, Page, Question, Recording, Release,
+    ReleasePlace, Released, Search, State, Story,
 };
 use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 
@@ -47,6 +47,24 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// What the database said.
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, String>;
+
+    /// [`Journal::search`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn search(&self, question: &Question, from: Option<Cursor>, most: usize) -> Result<Page, String>;
+
+    /// [`Journal::count`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, String>;
+
+    /// [`Journal::look_up`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, String>;
 
     /// The next page of the ids that could be released, and where the one after it begins.
     ///
@@ -171,6 +189,23 @@ impl<R: Reader> Journal for Batched<R> {
 
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError> {
         self.read(self.reader.story(id).await)
+    }
+
+    async fn search(
+        &self,
+        question: &Question,
+        from: Option<Cursor>,
+        most: usize,
+    ) -> Result<Page, JournalError> {
+        self.read(self.reader.search(question, from, most).await)
+    }
+
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, JournalError> {
+        self.read(self.reader.count(question, most).await)
+    }
+
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, JournalError> {
+        self.read(self.reader.look_up(id, number).await)
     }
 
     fn ready(&self) -> Result<(), String> {

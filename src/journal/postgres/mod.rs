@@ -17,6 +17,7 @@ mod reader;
 mod release;
 mod rows;
 mod schema;
+mod search;
 mod transcripts;
 mod trim;
 mod write;
