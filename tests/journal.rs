@@ -6,8 +6,12 @@
 mod conformance;
 #[path = "journal/keeping.rs"]
 mod keeping;
+#[path = "journal/operating.rs"]
+mod operating;
 #[path = "journal/postgres_server.rs"]
 mod postgres_server;
+#[path = "journal/searching.rs"]
+mod searching;
 #[path = "journal/seeking.rs"]
 mod seeking;
 #[path = "journal/sqlite_file.rs"]

@@ -3,12 +3,21 @@
 //! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
 //! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod audit;
+mod counts;
 mod doors;
 mod ingest;
+mod ladder;
+mod merchants;
 mod metrics;
+mod order;
+mod page;
 mod plugins;
+mod poison;
 mod problem;
 mod rate;
+mod replay;
+mod replays;
 mod serve;
 mod settings;
 mod tls;
@@ -31,8 +40,11 @@ use crate::journal::Journal;
 
 pub use doors::Rates;
 use doors::{Caller, Doorkeeper, Doors};
+pub use merchants::{MerchantFacts, Merchants, PluginFacts};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use replay::{NotReplayed, begin_anew};
+pub use replays::{Failure, Many, Replays, ReplaysProgress};
 pub use serve::serve;
 pub use settings::{Settings, TlsFiles};
 pub use tls::{InvalidTls, Tls};
@@ -53,6 +65,45 @@ pub struct Route {
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
     Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route {
+        method: "POST",
+        path: "/v1/notifications/{id}/replay",
+        door: Door::Operate,
+        handler: || post(replay::replay),
+    },
+    Route { method: "POST", path: "/v1/replays", door: Door::Operate, handler: || post(replays::begin) },
+    Route { method: "GET", path: "/v1/replays/{id}", door: Door::Read, handler: || get(replays::progress) },
+    Route { method: "GET", path: "/v1/merchants", door: Door::Read, handler: || get(merchants::list) },
+    Route { method: "GET", path: "/v1/merchants/{id}", door: Door::Read, handler: || get(merchants::one) },
+    Route {
+        method: "POST",
+        path: "/v1/merchants/{id}/pause",
+        door: Door::Operate,
+        handler: || post(merchants::pause),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/merchants/{id}/resume",
+        door: Door::Operate,
+        handler: || post(merchants::resume),
+    },
+    Route { method: "GET", path: "/v1/ladder", door: Door::Read, handler: || get(ladder::ladder) },
+    Route { method: "GET", path: "/v1/holds", door: Door::Read, handler: || get(ladder::holds) },
+    Route { method: "GET", path: "/v1/poison", door: Door::Read, handler: || get(poison::list) },
+    Route { method: "GET", path: "/v1/poison/{id}", door: Door::Read, handler: || get(poison::one) },
+    Route {
+        method: "POST",
+        path: "/v1/poison/{id}/mend",
+        door: Door::Operate,
+        handler: || post(poison::mend),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/poison/{id}/discard",
+        door: Door::Operate,
+        handler: || post(poison::discard),
+    },
+    Route { method: "GET", path: "/v1/audit", door: Door::Read, handler: || get(audit::audit) },
     Route { method: "GET", path: "/v1/plugins", door: Door::Read, handler: || get(plugins::list) },
     Route {
         method: "POST",
@@ -73,21 +124,27 @@ pub struct Api {
     /// What happened.
     journal: Arc<dyn Journal>,
     plugins: Arc<dyn Plugins>,
+    merchants: Arc<dyn Merchants>,
+    replays: Arc<dyn Replays>,
+    counts: Arc<counts::Latest>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these three. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these five. It adds its own metrics to the registry and shows all of them.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         plugins: Arc<dyn Plugins>,
+        merchants: Arc<dyn Merchants>,
+        replays: Arc<dyn Replays>,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        Self { broker, journal, plugins, turns: Arc::default(), metrics }
+        let (counts, turns) = (Arc::default(), Arc::default());
+        Self { broker, journal, plugins, merchants, replays, counts, turns, metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are

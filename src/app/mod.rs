@@ -9,8 +9,10 @@ mod catalogue;
 mod dropin;
 mod kept;
 mod load;
+mod merchants;
 mod prepare;
 mod ready;
+mod replays;
 mod watch;
 
 use std::future::Future;
@@ -51,7 +53,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let tls = config.api.tls.as_ref().map(api::Tls::load).transpose()?;
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
-    let at_start = merchants.all().len();
+    let (at_start, all_merchants) = (merchants.all().len(), merchants.clone());
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -61,10 +63,23 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     };
     let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
+    // Before anything is attempted.
+    deliverer.pauses().look().await?;
+    let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
+    let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
+    let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
+    let api = Api::new(
+        Arc::clone(&broker),
+        Arc::clone(&journal),
+        Arc::new(plugins),
+        Arc::new(shown),
+        Arc::new(desk),
+        registry,
+    );
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
+    let replaying = tokio::spawn(replaying.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
     let mut serving =
         tokio::spawn(async move { api::serve(listener, router, &settings, tls, stopped).await });
@@ -94,6 +109,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if watched.is_none() {
         watched = Some(watching.await);
     }
+    let replayed = replaying.await;
     broker.close().await;
     // With the broker closed, none of them waits for it.
     api.finish().await;
@@ -102,6 +118,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if let Some(result) = delivered {
         result.context("the delivery ended by a fault")?;
     }
+    replayed.context("the replays ended by a fault")?;
     if let Some(result) = watched {
         result.context("the watch over plugins and merchants ended by a fault")?;
     }

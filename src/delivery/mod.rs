@@ -8,6 +8,7 @@ mod attempt;
 mod breakers;
 mod merchant;
 mod missing;
+mod pauses;
 mod release;
 mod shadow;
 mod traffic;
@@ -35,12 +36,13 @@ use breakers::Breakers;
 pub use breakers::Metrics;
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
+pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
 use traffic::Traffic;
 use under_way::UnderWay;
 use way::Slots;
-pub use way::Way;
+pub use way::{Traffic as WayTraffic, Way};
 
 /// Beside a message in the poison queue.
 const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
@@ -81,7 +83,8 @@ pub struct Deliverer {
     traffic: Traffic,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
-    changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
+    changes: Mutex<mpsc::Receiver<release::Change>>,
+    pauses: Arc<Pauses>,
 }
 
 impl Deliverer {
@@ -101,6 +104,7 @@ impl Deliverer {
         let Rules { policy, slots, slow_slots, .. } = rules;
         let traffic = metrics.traffic.clone();
         let (releases, changes) = release::channel();
+        let pauses = Arc::new(Pauses::new(Arc::clone(&journal), releases.clone()));
         Self {
             broker,
             journal,
@@ -115,6 +119,7 @@ impl Deliverer {
             traffic,
             releases,
             changes: Mutex::new(changes),
+            pauses,
         }
     }
 
@@ -122,6 +127,12 @@ impl Deliverer {
     #[must_use]
     pub fn releases(&self) -> Releases {
         self.releases.clone()
+    }
+
+    /// The merchants that are paused. Whoever starts the deliverer has [looked](Pauses::look) before.
+    #[must_use]
+    pub fn pauses(&self) -> Arc<Pauses> {
+        Arc::clone(&self.pauses)
     }
 
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
@@ -136,6 +147,8 @@ impl Deliverer {
         let releaser = Arc::clone(&this);
         let until = drained.clone();
         let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
+        let (pauses, until) = (this.pauses(), drained.clone());
+        let watching = tokio::spawn(async move { pauses.watch(until).await });
         let (beside, until) = (Arc::clone(&this), drained.clone());
         let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
         let mut under_way = JoinSet::new();
@@ -161,6 +174,7 @@ impl Deliverer {
         }
         report(seeking.await);
         report(releasing.await);
+        report(watching.await);
         report(comparing.await);
     }
 
@@ -268,8 +282,11 @@ impl Deliverer {
     /// What comes of the attempt.
     async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
-        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        if self.pauses.of(id).is_some() {
+            return held(HoldReason::Paused);
+        }
+        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let slots = match envelope.lane {
             Lane::Main => &self.slots,
             Lane::Slow => &self.slow_slots,
@@ -314,8 +331,9 @@ impl Deliverer {
             }
             NextStep::Finish(outcome) => {
                 let attempts = outcome.attempts(envelope.progress.attempt);
-                let first_seen = envelope.progress.first_seen;
-                self.finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
+                let Progress { first_seen, replay, .. } = envelope.progress;
+                let ending = Ending { outcome, attempts, first_seen, at, replay, recorded };
+                self.finish(&envelope, receipt, ending).await
             }
         };
         settled(result, Some(&envelope));
@@ -342,15 +360,16 @@ impl Deliverer {
         receipt: Box<dyn Receipt>,
         ending: Ending,
     ) -> Result<(), BrokerError> {
-        let Ending { outcome, attempts, first_seen, at, recorded } = ending;
+        let Ending { outcome, attempts, first_seen, at, replay, recorded } = ending;
         let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
+        let event = event.of_replay(replay);
         match outcome {
             Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await?,
             Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
                 receipt.finish(&event, recorded).await?;
             }
         }
-        self.journal.told(envelope.notification.id()).await;
+        self.journal.told(envelope.notification.id(), replay).await;
         Ok(())
     }
 }
@@ -409,9 +428,10 @@ fn entry(
     step: &NextStep,
 ) -> Entry {
     let at = clock::now();
+    let replay = envelope.progress.replay;
     let state = match step {
         NextStep::Retry(progress) => {
-            State::Waiting { next_attempt: progress.attempt.get(), due: progress.due }
+            State::Waiting { next_attempt: progress.attempt.get(), due: progress.due, replay }
         }
         NextStep::Hold(progress, reason) => State::Held {
             next_attempt: progress.attempt.get(),
@@ -420,12 +440,14 @@ fn entry(
             reason: reason.to_string(),
             holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
             since: progress.held.map_or(at, |held| held.since),
+            replay,
         },
         NextStep::Finish(outcome) => State::Ended {
             outcome: outcome.name().to_owned(),
             detail: outcome.detail().map(str::to_owned),
             attempts_made: outcome.attempts(envelope.progress.attempt),
             ended_at: at,
+            replay,
         },
     };
     Entry {
@@ -439,6 +461,7 @@ fn entry(
         attempt,
         transcript: transcript.map(|transcript| journal::Transcript {
             number: envelope.progress.attempt.get(),
+            replay,
             content: transcript.to_json(),
         }),
     }
@@ -456,6 +479,7 @@ fn log(envelope: &Envelope, late: Duration, attempt: Option<&journal::Attempt>, 
         merchant = %envelope.notification.merchant(),
         order = envelope.notification.record.merchant_order_id.as_deref(),
         attempt = envelope.progress.attempt.get(),
+        replay = envelope.progress.replay,
         late_ms = whole_milliseconds(late),
         plugin = attempt.map(|attempt| attempt.plugin.as_str()),
         url = attempt.map(|attempt| attempt.url.as_str()),

@@ -32,9 +32,28 @@ const fn row(
     Row { method, route, path, expected, nobody }
 }
 
-const ROWS: [Row; 7] = [
+/// Whoever may ask about everything.
+const READS: [u16; 5] = [403, 200, 200, 403, 403];
+/// Whoever may change what runs; what it is about is not there.
+const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
+
+const ROWS: [Row; 21] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
+    row("POST", "/v1/notifications/{id}/replay", "/v1/notifications/none/replay", OPERATES, 401),
+    row("POST", "/v1/replays", "/v1/replays", [403, 403, 422, 403, 403], 401),
+    row("GET", "/v1/replays/{id}", "/v1/replays/none", [403, 404, 404, 403, 403], 401),
+    row("GET", "/v1/merchants", "/v1/merchants", READS, 401),
+    row("GET", "/v1/merchants/{id}", "/v1/merchants/shop", READS, 401),
+    row("POST", "/v1/merchants/{id}/pause", "/v1/merchants/none/pause", OPERATES, 401),
+    row("POST", "/v1/merchants/{id}/resume", "/v1/merchants/none/resume", OPERATES, 401),
+    row("GET", "/v1/ladder", "/v1/ladder", READS, 401),
+    row("GET", "/v1/holds", "/v1/holds", READS, 401),
+    row("GET", "/v1/poison", "/v1/poison", READS, 401),
+    row("GET", "/v1/poison/{id}", "/v1/poison/none", [403, 404, 404, 403, 403], 401),
+    row("POST", "/v1/poison/{id}/mend", "/v1/poison/none/mend", OPERATES, 401),
+    row("POST", "/v1/poison/{id}/discard", "/v1/poison/none/discard", OPERATES, 401),
+    row("GET", "/v1/audit", "/v1/audit", READS, 401),
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
@@ -73,7 +92,12 @@ async fn each_door_opens_for_its_roles_alone() {
     let body = record("n1", "shop", "o1").to_string();
     for Row { method, route, path, expected, nobody } in ROWS {
         let method: Method = method.parse().expect("a method");
-        let body = if *route == *"/v1/notifications" { body.clone() } else { String::new() };
+        let body = match route {
+            "/v1/notifications" => body.clone(),
+            // It takes an empty body, too.
+            "/v1/plugins/{name}/rollback" => String::new(),
+            _ => json!({"reason": "to see"}).to_string(),
+        };
         let asked = || (method.clone(), url(path));
         let stranger = bearer(&new_token(&["--role", "operate"]).token);
         let wrong_scheme = of("operate").replace("Bearer", "Basic");
@@ -114,6 +138,33 @@ async fn gateway_tells_no_merchant_of_another(gateway: &Gateway, other: &str, re
     let as_if = String::from_utf8_lossy(&foreign.body).replace("n1", "n2");
     assert_eq!((foreign.status, as_if.as_bytes()), (unknown.status, &unknown.body[..]));
     assert_eq!(ask(&client, story("n1"), Some(read), "").await.expect("an answer").status, 200);
+}
+
+/// What is changed is noted by the name of the token, and who is turned away leaves no trace there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_names_the_token() {
+    let operator = new_token(&["--role", "operate", "--name", "night-shift"]);
+    let reader = new_token(&["--role", "read", "--name", "support"]);
+    let mut gateway = Gateway::with_api(Store::Embedded, &format!("{}{}", operator.lines, reader.lines), "");
+    gateway.merchant("shop", "http://127.0.0.1:9/", "");
+    gateway.start();
+    gateway.ready().await;
+    let client = client();
+    let asked = async |method: Method, path: &str, made: &Made, body: &str| {
+        let url = format!("{}{path}", gateway.api());
+        ask(&client, (method, url), Some(&bearer(&made.token)), body.to_owned()).await.expect("an answer")
+    };
+    let pause = "/v1/merchants/shop/pause";
+    assert_eq!(asked(Method::POST, pause, &reader, r#"{"reason": "no"}"#).await.status, 403);
+    let paused = asked(Method::POST, pause, &operator, r#"{"reason": "yes"}"#).await;
+    assert_eq!(paused.status, 200);
+    assert_eq!(json(&paused)["paused"]["by"], "night-shift");
+    let audit = json(&asked(Method::GET, "/v1/audit", &reader, "").await);
+    let entries = audit["entries"].as_array().expect("entries");
+    assert_eq!(entries.len(), 1, "{audit}");
+    let (by, what) = (&entries[0]["by"], &entries[0]["action"]);
+    assert_eq!((by, what, &entries[0]["reason"]), (&json!("night-shift"), &json!("pause"), &json!("yes")));
+    assert!(gateway.stop().success());
 }
 
 /// The commands have their token from the environment.

@@ -6,8 +6,10 @@
 mod living;
 mod lookup;
 mod missing;
+mod operations;
 mod reader;
 mod release;
+mod search;
 mod transcripts;
 mod trim;
 mod write;
@@ -29,7 +31,13 @@ use crate::sqlite::{self, Place, Problem, Schema};
 const SCHEMA: Schema = Schema {
     name: "paynotify journal",
     application_id: 0x706e_6a31,
-    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")],
+    steps: &[
+        include_str!("schema.sql"),
+        include_str!("schema-2.sql"),
+        include_str!("schema-3.sql"),
+        include_str!("schema-4.sql"),
+        include_str!("schema-5.sql"),
+    ],
 };
 
 /// Connections that read.
