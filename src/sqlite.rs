@@ -1,19 +1,25 @@
-//! What the two SQLite files, the embedded broker's and the journal's, have in common: how one is opened, how rows are
-//! written in groups, and what an error means to people.
+//! The two SQLite files, the embedded broker's and the journal's: how one is opened, how it is written, and what an error
+//! means to people.
 //!
-//! The rule: a file is touched only when it is known to be ours and of a version that we know, and a commit that
-//! returns is on the disk (write-ahead log, `synchronous = FULL`), unless it was said that it need not be.
+//! The rule: a file is touched only when it is known to be ours and of a version that we know. It has one connection that
+//! writes, a [`Writable`], which works on threads where waiting is allowed: a whole group of rows in one go, because going
+//! to another thread and back for each statement takes longer than the statement. Whoever only reads has connections of
+//! sqlx's ([`options`]).
+//!
+//! A commit is there for every process at once. That it outlasts a machine that loses power, too, is what [`Writable::sync`]
+//! makes sure of, for all commits before it; [`Durability::Disk`] has each commit do that by itself.
 //!
 //! Absent on purpose: queries. Each file's own module has its own.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::query_builder::Separated;
+use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, QueryBuilder, Sqlite, query, query_scalar};
+use sqlx::{ConnectOptions, query_scalar};
 
 /// What a file is, and how it came to be: one step for each version.
 #[derive(Debug)]
@@ -72,7 +78,18 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         let said = error.as_database_error();
         let text = said.map_or_else(|| error.to_string(), ToString::to_string);
-        let code = said.and_then(|error| error.code()?.parse::<i32>().ok());
+        Self::of(said.and_then(|error| error.code()?.parse().ok()), text)
+    }
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::of(error.sqlite_error().map(|said| said.extended_code), error.to_string())
+    }
+}
+
+impl Problem {
+    fn of(code: Option<i32>, text: String) -> Self {
         // The primary result code is the low byte: https://www.sqlite.org/rescode.html
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy(text),
@@ -84,22 +101,165 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
-/// Opens the file for writing; makes it if it is not there, and brings an older version up.
-pub(crate) async fn open(place: &Place, schema: &Schema) -> Result<SqliteConnection, Problem> {
+/// A file that is open for writing.
+pub(crate) struct Writable {
+    /// There, but while something works with it.
+    connection: Option<Connection>,
+    write_ahead_log: PathBuf,
+    /// Opened when it is needed first: there is none before something is written.
+    log: Option<Arc<File>>,
+}
+
+/// What a commit outlasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The process: whatever is known of it, other processes know as well. After [`Writable::sync`] also a machine that
+    /// loses power.
+    Process,
+    /// A machine that loses power.
+    Disk,
+}
+
+impl Writable {
+    /// Opens the file; makes it if it is not there, and brings an older version up.
+    pub(crate) async fn open(
+        place: &Place,
+        schema: &'static Schema,
+        durability: Durability,
+    ) -> Result<Self, Problem> {
+        let mut write_ahead_log = place.file.clone().into_os_string();
+        write_ahead_log.push("-wal");
+        let place = place.clone();
+        let connection = blocking(move || open(&place, schema, durability)).await?;
+        Ok(Self { connection: Some(connection), write_ahead_log: write_ahead_log.into(), log: None })
+    }
+
+    /// Does that with the connection, where waiting is allowed.
+    pub(crate) async fn with<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Problem::Other("a write was cut off; only a new start mends it".to_owned()));
+        };
+        let (connection, done) = blocking(move || {
+            let done = work(&mut connection);
+            (connection, done)
+        })
+        .await;
+        self.connection = Some(connection);
+        Ok(done?)
+    }
+
+    /// The same within a transaction, which is committed if it goes well and leaves nothing if not.
+    pub(crate) async fn transaction<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.with(move |connection| transaction(connection, work)).await
+    }
+
+    /// What makes all commits up to now outlast a loss of power. It needs the file no more, so that others can be written
+    /// meanwhile.
+    ///
+    /// SQLite itself syncs the log before anything of it goes into the file, so what has gone there is safe already.
+    pub(crate) fn sync(&mut self) -> Result<impl Future<Output = Result<(), Problem>> + Send + use<>, Problem> {
+        if self.log.is_none() {
+            // SQLite has its locks on the file and on the one with the ending `-shm`; closing this one ends none.
+            let log = OpenOptions::new().read(true).write(true).open(&self.write_ahead_log)?;
+            // The name must be there, too.
+            if let Some(folder) = self.write_ahead_log.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                File::open(folder)?.sync_all()?;
+            }
+            self.log = Some(Arc::new(log));
+        }
+        let log = self.log.clone();
+        Ok(async move {
+            match log {
+                Some(log) => Ok(blocking(move || log.sync_data()).await?),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Writes something and takes it away again: whether the file can be written and may grow. Every schema has the
+    /// table.
+    pub(crate) async fn try_to_write(&mut self) -> Result<(), Problem> {
+        self.transaction(|connection| {
+            connection.execute_batch("INSERT INTO trial VALUES (zeroblob(65536)); DELETE FROM trial")
+        })
+        .await
+    }
+
+    /// Ends it.
+    pub(crate) async fn close(self) -> Result<(), Problem> {
+        match self.connection {
+            Some(connection) => Ok(blocking(move || connection.close().map_err(|(_, error)| error)).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Does that on a thread where waiting is allowed. A panic goes on to whoever waits.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down ends what has not begun yet; nobody waits for it then.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// It has the right to write from its beginning, so that it cannot fail for want of it halfway. rusqlite's own
+/// transaction would fail when SQLite itself has rolled back, which it does when the disk is full.
+pub(crate) fn transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work(connection).and_then(|good| {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(good)
+    });
+    if done.is_err() {
+        // SQLite may have rolled back already; then this fails, and that is well.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
+
+fn open(place: &Place, schema: &Schema, durability: Durability) -> Result<Connection, Problem> {
+    /// Statements that are kept prepared.
+    const STATEMENTS: usize = 64;
+    /// Pages of 4 KiB in the log before they go into the file: the same page written several times goes there once.
+    const PAGES_IN_LOG: i64 = 4_000;
+    /// What SQLite keeps of the file in memory, in KiB.
+    const CACHE: i64 = 16 << 10;
     create(&place.file)?;
     let size = place.file.metadata()?.len();
-    let mut connection = options(place).connect().await?;
-    let version = version(&mut connection, schema, size).await?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&place.file, flags)?;
+    connection.busy_timeout(place.patience)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let version = version(&connection, schema, size)?;
     for number in version..schema.steps.len() {
-        begin(&mut connection).await?;
-        let stepped = take_step(&mut connection, schema, number).await;
-        end(&mut connection, stepped).await?;
+        transaction(&connection, |connection| take_step(connection, schema, number))?;
     }
-    query("PRAGMA journal_mode = WAL").execute(&mut connection).await?;
-    query("PRAGMA synchronous = FULL").execute(&mut connection).await?;
-    let page: i64 = query_scalar("PRAGMA page_size").fetch_one(&mut connection).await?;
+    let synchronous = match durability {
+        // With a write-ahead log NORMAL leaves the file whole too, and only does not wait for the disk:
+        // https://www.sqlite.org/pragma.html#pragma_synchronous
+        Durability::Process => "NORMAL",
+        Durability::Disk => "FULL",
+    };
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", PAGES_IN_LOG)?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    let page = number(&connection, "PRAGMA page_size")?;
     let largest = i64::try_from(place.largest).unwrap_or(i64::MAX) / page.max(1);
-    pragma(&mut connection, "max_page_count", largest.clamp(1, i64::from(u32::MAX - 1))).await?;
+    connection.pragma_update(None, "max_page_count", largest.clamp(1, i64::from(u32::MAX - 1)))?;
     Ok(connection)
 }
 
@@ -130,83 +290,6 @@ pub(crate) fn options(place: &Place) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// What the next commits outlast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// The process: whatever is known of it, other processes know as well.
-    Process,
-    /// A machine that loses power. A file that is opened is so until it is told otherwise.
-    Disk,
-}
-
-/// Says what the next commits outlast. Costs nothing beside a commit.
-pub(crate) async fn set_durability(
-    connection: &mut SqliteConnection,
-    durability: Durability,
-) -> Result<(), sqlx::Error> {
-    // With a write-ahead log NORMAL leaves the file whole too, and only does not wait for the disk:
-    // https://www.sqlite.org/pragma.html#pragma_synchronous
-    let synchronous = match durability {
-        Durability::Process => "PRAGMA synchronous = NORMAL",
-        Durability::Disk => "PRAGMA synchronous = FULL",
-    };
-    query(synchronous).execute(connection).await.map(drop)
-}
-
-/// Begins a transaction that has the right to write from its beginning, so that it cannot fail for want of it halfway.
-/// What is done in it goes to [`end`].
-///
-/// It is not sqlx's own `Transaction`: that one counts how deep it is, and loses count when SQLite itself rolls back,
-/// which it does when the disk is full. The connection would be of no use any more.
-pub(crate) async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    query("BEGIN IMMEDIATE").execute(connection).await.map(drop)
-}
-
-/// Commits what was done, or takes it back if it failed. When this returns the good, it is on the disk.
-pub(crate) async fn end<T>(
-    connection: &mut SqliteConnection,
-    done: Result<T, sqlx::Error>,
-) -> Result<T, sqlx::Error> {
-    let done = match done {
-        Ok(good) => query("COMMIT").execute(&mut *connection).await.map(|_| good),
-        Err(error) => Err(error),
-    };
-    if done.is_err() {
-        // SQLite may have rolled back already; then this fails, and that is well.
-        let _ = query("ROLLBACK").execute(connection).await;
-    }
-    done
-}
-
-/// Inserts rows, many with one statement. `head` ends before `VALUES`, `tail` begins after the rows; `bind` pushes
-/// one row's values. There are three sizes of statement only, so that each is prepared once.
-pub(crate) async fn insert<T>(
-    connection: &mut SqliteConnection,
-    head: &str,
-    tail: &str,
-    rows: &[T],
-    bind: impl Fn(&mut Separated<'_, Sqlite, &'static str>, &T),
-) -> Result<(), sqlx::Error> {
-    let mut rest = rows;
-    for size in [64, 8, 1] {
-        while let Some((chunk, after)) = rest.split_at_checked(size) {
-            let mut statement = QueryBuilder::new(head);
-            statement.push_values(chunk, |mut values, row| bind(&mut values, row));
-            statement.push(tail).build().execute(&mut *connection).await?;
-            rest = after;
-        }
-    }
-    Ok(())
-}
-
-/// Writes something and takes it away again: whether the file can be written and may grow. Every schema has the table.
-pub(crate) async fn try_to_write(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    begin(connection).await?;
-    let trial = sqlx::raw_sql("INSERT INTO trial VALUES (zeroblob(65536)); DELETE FROM trial");
-    let tried = trial.execute(&mut *connection).await.map(drop);
-    end(connection, tried).await
-}
-
 /// Locks the file `<file>.lock`, which stays there, for as long as the returned handle lives.
 pub(crate) fn lock(file: &Path) -> Result<File, Problem> {
     let mut name = file.as_os_str().to_owned();
@@ -235,16 +318,13 @@ fn create(file: &Path) -> Result<(), io::Error> {
 }
 
 /// The file's version, 0 for a new one, if it is ours and whole. `size` is in bytes.
-async fn version(connection: &mut SqliteConnection, schema: &Schema, size: u64) -> Result<usize, Problem> {
+fn version(connection: &Connection, schema: &Schema, size: u64) -> Result<usize, Problem> {
     /// Looking through the whole file takes about a second for so many bytes. Damage in a larger file shows when
     /// the page is met.
     const LOOKED_THROUGH: u64 = 1 << 30;
-    let number = async |connection: &mut SqliteConnection, sql| {
-        query_scalar::<_, i64>(sql).fetch_one(connection).await
-    };
-    let application = number(connection, "PRAGMA application_id").await?;
-    let found = number(connection, "PRAGMA user_version").await?;
-    let tables = number(connection, "SELECT count(*) FROM sqlite_schema").await?;
+    let application = number(connection, "PRAGMA application_id")?;
+    let found = number(connection, "PRAGMA user_version")?;
+    let tables = number(connection, "SELECT count(*) FROM sqlite_schema")?;
     if application == 0 && found == 0 && tables == 0 {
         return Ok(0);
     }
@@ -255,7 +335,7 @@ async fn version(connection: &mut SqliteConnection, schema: &Schema, size: u64) 
     let version = usize::try_from(found).ok().filter(|version| *version <= known);
     let version = version.ok_or(Problem::Newer { found, known })?;
     if size <= LOOKED_THROUGH {
-        let verdict: String = query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await?;
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(Problem::Damaged(verdict));
         }
@@ -263,17 +343,19 @@ async fn version(connection: &mut SqliteConnection, schema: &Schema, size: u64) 
     Ok(version)
 }
 
-async fn take_step(
-    connection: &mut SqliteConnection,
-    schema: &Schema,
-    number: usize,
-) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(schema.steps.get(number).copied().unwrap_or_default()).execute(&mut *connection).await?;
-    pragma(connection, "application_id", i64::from(schema.application_id)).await?;
-    pragma(connection, "user_version", i64::try_from(number + 1).unwrap_or(i64::MAX)).await
+/// Bytes of the file that hold something. What is removed leaves free pages, which are used again.
+pub(crate) fn used(connection: &Connection) -> rusqlite::Result<u64> {
+    let used = "SELECT (page_count - freelist_count) * page_size
+        FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    connection.prepare_cached(used)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }
 
-/// Pragmas take no bound values; a name of ours and a number need no quoting.
-async fn pragma(connection: &mut SqliteConnection, name: &str, value: i64) -> Result<(), sqlx::Error> {
-    query(AssertSqlSafe(format!("PRAGMA {name} = {value}"))).execute(connection).await.map(|_| ())
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+fn take_step(connection: &Connection, schema: &Schema, number: usize) -> rusqlite::Result<()> {
+    connection.execute_batch(schema.steps.get(number).copied().unwrap_or_default())?;
+    connection.pragma_update(None, "application_id", schema.application_id)?;
+    connection.pragma_update(None, "user_version", i64::try_from(number + 1).unwrap_or(i64::MAX))
 }

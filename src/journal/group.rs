@@ -191,10 +191,9 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     pub(super) fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, operations, .. } = self;
+        let Self { accepts, messages: _, records, attempts, transcripts: _, operations, .. } = self;
         // A transcript comes with its record.
         !(accepts.is_empty()
-            && accepted.is_empty()
             && records.is_empty()
             && attempts.is_empty()
             && operations.is_empty())
@@ -239,40 +238,63 @@ impl Group {
         Beginnings { rows, take_ups }
     }
 
-    /// Who does not wait any more for its answer does not get it.
-    pub(super) fn answer(self, written: Result<Written, impl Fn() -> JournalError>) {
-        match written {
-            Ok(Written { acceptances, take_ups, recordings, missing, released, operated }) => {
-                for ((_, answer), operated) in self.operations.into_iter().zip(operated) {
-                    let _ = answer.send(Ok(operated));
+    /// Answers what has no consequence that must outlast a machine that loses power: beginnings of attempts, and that a
+    /// notification is known to be at the broker. Says whether there is more to answer.
+    ///
+    /// Who does not wait any more for its answer does not get it; so it is with all answers.
+    pub(super) fn answer_beginnings(&mut self, written: &mut Written) -> bool {
+        self.accepted.drain(..).for_each(|(_, answer)| drop(answer.send(Ok(()))));
+        let (messages, take_ups) =
+            (std::mem::take(&mut self.messages), std::mem::take(&mut written.take_ups));
+        for ((row, message, answer), step) in messages.into_iter().zip(take_ups) {
+            match step {
+                TakeUp::Attempt(_) | TakeUp::Wait | TakeUp::Interrupted => drop(answer.send(Ok(step))),
+                // The message is forgotten for the sake of what is there, which may not be on the disk yet.
+                TakeUp::Behind(_) => {
+                    self.messages.push((row, message, answer));
+                    written.take_ups.push(step);
                 }
-                for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
-                    let _ = answer.send(Ok(missing));
-                }
-                for ((_, answer), released) in self.releases.into_iter().zip(released) {
-                    let _ = answer.send(Ok(released));
-                }
-                for ((_, answer), acceptance) in self.accepts.into_iter().zip(acceptances) {
-                    let _ = answer.send(Ok(acceptance));
-                }
-                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
-                for ((.., answer), take_up) in self.messages.into_iter().zip(take_ups) {
-                    let _ = answer.send(Ok(take_up));
-                }
-                for ((_, answer), behind) in self.records.into_iter().zip(recordings) {
-                    let current = || Recording::Current(Recorded::after_commit());
-                    let _ = answer.send(Ok(behind.map_or_else(current, Recording::Behind)));
-                }
-            }
-            Err(error) => {
-                self.operations.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
-                self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-                self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
-                self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
             }
         }
+        let Self { accepts, messages, records, searches, releases, operations, .. } = self;
+        !(accepts.is_empty()
+            && messages.is_empty()
+            && records.is_empty()
+            && searches.is_empty()
+            && releases.is_empty()
+            && operations.is_empty())
+    }
+
+    /// Answers all that is not answered yet.
+    pub(super) fn answer(self, written: Written) {
+        let Written { acceptances, take_ups, recordings, missing, released, operated } = written;
+        answer_all(self.operations.into_iter().map(|(_, answer)| answer), operated);
+        answer_all(self.searches.into_iter().map(|(.., answer)| answer), missing);
+        answer_all(self.releases.into_iter().map(|(_, answer)| answer), released);
+        answer_all(self.accepts.into_iter().map(|(_, answer)| answer), acceptances);
+        self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
+        answer_all(self.messages.into_iter().map(|(.., answer)| answer), take_ups);
+        let recorded = |behind: Option<Standing>| {
+            behind.map_or_else(|| Recording::Current(Recorded::after_commit()), Recording::Behind)
+        };
+        let recordings = recordings.into_iter().map(recorded);
+        answer_all(self.records.into_iter().map(|(_, answer)| answer), recordings);
+    }
+
+    /// Tells all that are not answered yet that nothing was written.
+    pub(super) fn refuse(self, error: impl Fn() -> JournalError) {
+        self.operations.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+        self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+        self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+        self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+        self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+        self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
+        self.records.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
+    }
+}
+
+fn answer_all<A>(answers: impl Iterator<Item = Answer<A>>, what: impl IntoIterator<Item = A>) {
+    for (answer, what) in answers.zip(what) {
+        let _ = answer.send(Ok(what));
     }
 }

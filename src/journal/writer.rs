@@ -1,11 +1,17 @@
 //! The task that writes: it takes all that waits, up to a bound, writes it with one commit, and answers each.
 //!
+//! An attempt may begin as soon as its beginning is committed. Everything else is answered when it outlasts a machine that loses
+//! power; where a commit does not see to that by itself, the disk is waited for beside the next groups ([`Database::sync`]), once
+//! for all that were committed meanwhile.
+//!
 //! A database that is away is waited for: the group stays in hand for as long as the journal's patience lasts, while others wait
 //! in the queue, and then at its door. Then each is told that nothing was written, and asks again or not as it likes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,6 +23,8 @@ use crate::clock;
 /// How long nobody may have written before it is found out whether the database is there, and after a write that failed
 /// whether writing works again.
 const LOOK: Duration = Duration::from_secs(1);
+/// The groups that may wait for the disk; then no more is written until one is through.
+const SYNCING: usize = 16;
 /// The first pause before a group is written again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -24,7 +32,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 #[async_trait]
 pub(super) trait Database: Send {
     /// Writes the group with one commit: all of it, or nothing.
-    async fn write(&mut self, group: &Group) -> Result<Written, Fault>;
+    async fn write(&mut self, group: &Arc<Group>) -> Result<Written, Fault>;
+
+    /// What makes all that has been written by now outlast a machine that loses power. Nothing, if a commit does.
+    fn sync(&mut self) -> Result<Option<Sync>, Fault> {
+        Ok(None)
+    }
 
     /// Finds out whether it is there. A file is, as long as it is open.
     async fn look(&mut self) -> Result<(), Fault> {
@@ -41,8 +54,11 @@ pub(super) trait Database: Send {
     async fn close(self: Box<Self>) -> Result<(), Fault>;
 }
 
+/// To be waited for, beside other writes. One that began later does for all before it.
+pub(super) type Sync = BoxFuture<'static, Result<(), Fault>>;
+
 /// Why nothing was written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault {
     /// For people.
     pub(super) problem: String,
@@ -65,6 +81,9 @@ impl Writer {
     /// Writes until it is told to close, or nobody is left to ask for anything.
     pub(super) async fn run(mut self) {
         let mut taken = Vec::with_capacity(self.batch);
+        let (syncing, waiting) = mpsc::channel(SYNCING);
+        let syncer = Syncer { waiting, place: self.place.clone(), health: self.health.clone() };
+        let syncer = tokio::spawn(syncer.run());
         let mut trim_at = Instant::now() + self.retention.pause;
         loop {
             let healthy = self.health.borrow().is_ok();
@@ -73,10 +92,12 @@ impl Writer {
             match timeout(wait, self.waiting.recv_many(&mut taken, self.batch)).await {
                 Ok(0) => break,
                 Ok(_) => {
-                    let group = Group::of(taken.drain(..), &mut self.waiting);
+                    let group = Arc::new(Group::of(taken.drain(..), &mut self.waiting));
                     let written = self.write(&group).await;
-                    let place = self.place.clone();
-                    group.answer(written.map_err(|fault| move || error(&place, &fault)));
+                    // The database has let go of it.
+                    if let Some(group) = Arc::into_inner(group) {
+                        self.answer(group, written, &syncing).await;
+                    }
                 }
                 Err(_) if !healthy => {
                     let written = self.database.try_to_write().await;
@@ -92,12 +113,42 @@ impl Writer {
                 trim_at = Instant::now() + self.trim().await;
             }
         }
+        drop(syncing);
+        if let Err(failure) = syncer.await {
+            tracing::error!(%failure, journal = %self.place, "what waited for the disk was not answered");
+        }
         if let Err(Fault { problem, .. }) = self.database.close().await {
             tracing::error!(problem, journal = %self.place, "the journal was not closed well");
         }
     }
 
-    async fn write(&mut self, group: &Group) -> Result<Written, Fault> {
+    /// Answers what is answered already, and has the rest wait for the disk.
+    async fn answer(
+        &mut self,
+        mut group: Group,
+        written: Result<Written, Fault>,
+        syncing: &mpsc::Sender<Syncing>,
+    ) {
+        let place = self.place.as_str();
+        let mut written = match written {
+            Ok(written) => written,
+            Err(fault) => return group.refuse(|| error(place, &fault)),
+        };
+        if !group.answer_beginnings(&mut written) {
+            return;
+        }
+        match self.database.sync() {
+            Ok(None) => group.answer(written),
+            // The syncer is there for as long as this is, or has panicked, and then nobody is answered.
+            Ok(Some(sync)) => drop(syncing.send(Syncing { sync, group, written }).await),
+            Err(fault) => {
+                group.refuse(|| error(place, &fault));
+                self.note::<()>(&Err(fault));
+            }
+        }
+    }
+
+    async fn write(&mut self, group: &Arc<Group>) -> Result<Written, Fault> {
         let deadline = Instant::now() + self.patience;
         let mut pause = PAUSES.0;
         loop {
@@ -130,8 +181,48 @@ impl Writer {
     }
 
     fn note<T>(&self, written: &Result<T, Fault>) {
-        let health = written.as_ref().map(|_| ()).map_err(|fault| error(&self.place, fault).to_string());
-        let _before = self.health.send_replace(health);
+        note(&self.health, &self.place, written);
+    }
+}
+
+fn note<T>(health: &watch::Sender<Result<(), String>>, place: &str, written: &Result<T, Fault>) {
+    let now = written.as_ref().map(|_| ()).map_err(|fault| error(place, fault).to_string());
+    let _before = health.send_replace(now);
+}
+
+/// A group that is committed and waits for the disk.
+struct Syncing {
+    sync: Sync,
+    group: Group,
+    written: Written,
+}
+
+/// The task that waits for the disk. The writer's own.
+struct Syncer {
+    waiting: mpsc::Receiver<Syncing>,
+    place: String,
+    health: watch::Sender<Result<(), String>>,
+}
+
+impl Syncer {
+    async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(SYNCING);
+        while self.waiting.recv_many(&mut waiting, SYNCING).await > 0 {
+            let (mut groups, mut last) = (Vec::with_capacity(waiting.len()), None);
+            for Syncing { sync, group, written } in waiting.drain(..) {
+                groups.push((group, written));
+                last = Some(sync);
+            }
+            let Some(sync) = last else { continue };
+            match sync.await {
+                Ok(()) => groups.into_iter().for_each(|(group, written)| group.answer(written)),
+                Err(fault) => {
+                    // What may be lost is written again by whoever asked, and waited for anew.
+                    groups.into_iter().for_each(|(group, _)| group.refuse(|| error(&self.place, &fault)));
+                    note::<()>(&self.health, &self.place, &Err(fault));
+                }
+            }
+        }
     }
 }
 

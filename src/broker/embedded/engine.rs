@@ -11,19 +11,18 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::time::Duration;
 
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::lease::{Lease, Returned, Waiting};
 use super::poison::{self, Ask, Told};
-use super::store::{self, Event, Group, Message};
+use super::store::{self, Event, Group, Message, Terms};
 use super::{Settings, refused};
 use crate::broker::BrokerError;
 use crate::clock;
 use crate::domain::{Lane, Moment};
-use crate::sqlite::{self, Problem};
+use crate::sqlite::{self, Problem, Writable};
 
 /// How long after a failure it is tried whether the file can be written again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ pub(super) enum Settlement {
 /// The task's own.
 pub(super) struct Engine {
     pub(super) settings: Settings,
-    pub(super) connection: SqliteConnection,
+    pub(super) file: Writable,
     /// Held for as long as the file is.
     pub(super) lock: File,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -127,7 +126,7 @@ impl Engine {
                 self.take_back(number);
             }
             if let Err(error) = self.hand_out().await {
-                self.note(Err(&error.into()));
+                self.note(Err(&error));
             }
             let pause = self.pause();
             tokio::select! {
@@ -137,13 +136,13 @@ impl Engine {
                 },
                 Some(returned) = self.returned.recv() => self.receive(returned),
                 () = sleep(pause) => if !self.is_well() {
-                    let tried = sqlite::try_to_write(&mut self.connection).await.map_err(Problem::from);
+                    let tried = self.file.try_to_write().await;
                     self.note(tried.as_ref().copied());
                 },
             }
         }
         let file = self.settings.file.display();
-        if let Err(failure) = self.connection.close().await {
+        if let Err(failure) = self.file.close().await {
             tracing::error!(%failure, %file, "the broker's file was not closed well");
         }
         drop(self.lock);
@@ -202,7 +201,7 @@ impl Engine {
     }
 
     /// Hands out what is due, as far as there is room.
-    async fn hand_out(&mut self) -> Result<(), sqlx::Error> {
+    async fn hand_out(&mut self) -> Result<(), Problem> {
         let now = clock::now();
         let (Some(deliveries), Some(asking)) = (self.deliveries.clone(), self.asking.upgrade()) else {
             return Ok(());
@@ -215,9 +214,16 @@ impl Engine {
             if room == 0 || lane.next_due.is_none_or(|due| due > now) {
                 continue;
             }
-            let messages = store::due(&mut self.connection, lane.lane, now, lane.out.keys(), room).await?;
-            if messages.len() < room {
-                lane.next_due = store::next_due(&mut self.connection, lane.lane, now).await?;
+            let (name, out) = (lane.lane, store::list(lane.out.keys()));
+            let look = move |connection: &mut Connection| {
+                let messages = store::due(connection, name, now, &out, room)?;
+                let all = messages.len() < room;
+                let next = all.then(|| store::next_due(connection, name, now)).transpose()?;
+                Ok((messages, next))
+            };
+            let (messages, next) = self.file.with(look).await?;
+            if let Some(next) = next {
+                lane.next_due = next;
             }
             for message in messages {
                 lane.out.insert(message.number, message.due);
@@ -269,7 +275,7 @@ impl Engine {
             }
         }
         let nothing = publishing.is_empty() && telling.is_empty() && settling.is_empty();
-        let written = if nothing { Ok(()) } else { self.write(&group).await };
+        let written = if nothing { Ok(()) } else { self.write(group).await };
         for (due, only, answer) in publishing {
             if written.is_ok() {
                 let lanes = Lane::ALL.into_iter().filter(|lane| only.is_none_or(|only| only == *lane));
@@ -309,8 +315,8 @@ impl Engine {
             Ask::PutBack(_, message) => Some(message.due),
             Ask::Count | Ask::List { .. } | Ask::One(_) | Ask::Discard(_) => None,
         };
-        let terms = (self.life, clock::now(), self.settings.outcomes_kept);
-        let told = poison::answer(&mut self.connection, ask, terms).await.map_err(Problem::from);
+        let terms = self.terms();
+        let told = self.file.with(move |connection| poison::answer(connection, ask, terms)).await;
         if let (Ok(_), Some(due)) = (&told, due) {
             // What waits of its notification may be in either lane.
             Lane::ALL.into_iter().for_each(|lane| self.wake_for(due, lane));
@@ -318,18 +324,21 @@ impl Engine {
         told.map_err(|problem| refused(&self.settings.file, &problem))
     }
 
-    async fn write(&mut self, group: &Group) -> Result<(), Problem> {
-        let kept = self.settings.outcomes_kept;
-        let written = store::write(&mut self.connection, group, self.life, clock::now(), kept)
-            .await
-            .map_err(Problem::from);
-        self.note(written.as_ref().copied());
-        if written.is_ok() {
+    async fn write(&mut self, group: Group) -> Result<(), Problem> {
+        let terms = self.terms();
+        let write = move |connection: &mut Connection| {
+            store::write(connection, &group, terms)?;
             // Whether there is room is asked after the commit, and a failure to tell is met again by the next write.
-            let used = store::used(&mut self.connection).await.unwrap_or(0);
-            self.full = used >= self.settings.largest;
-        }
-        written
+            Ok(sqlite::used(connection).unwrap_or(0))
+        };
+        let written = self.file.with(write).await;
+        self.note(written.as_ref().map(|_| ()));
+        self.full = written.map(|used| used >= self.settings.largest)?;
+        Ok(())
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { life: self.life, now: clock::now(), outcomes_kept: self.settings.outcomes_kept }
     }
 
     /// Who does not wait any more for its answer does not get it.

@@ -32,7 +32,7 @@ use self::store::{Event, Message};
 use super::{Broker, BrokerError, Delivery, PoisonMessage, PoisonPage};
 use crate::clock;
 use crate::domain::{Envelope, Lane, OutcomeEvent};
-use crate::sqlite::{self, Place, Problem};
+use crate::sqlite::{self, Durability, Place, Problem, Writable};
 
 /// Where the embedded broker's file is, and its bounds.
 #[derive(Clone, Debug)]
@@ -101,8 +101,8 @@ impl EmbeddedBroker {
         settings.batch = settings.batch.max(1);
         let lock = sqlite::lock(&settings.file)?;
         let place = Place { file: settings.file.clone(), largest: u64::MAX, patience: settings.patience };
-        let mut connection = sqlite::open(&place, &store::SCHEMA).await?;
-        let full = store::used(&mut connection).await? >= settings.largest;
+        let mut file = Writable::open(&place, &store::SCHEMA, Durability::Disk).await?;
+        let full = file.with(|connection| sqlite::used(connection)).await? >= settings.largest;
         let (commands, asked) = mpsc::channel(settings.batch);
         let (returning, returned) = mpsc::channel(out);
         let (handing_out, deliveries) = mpsc::channel(out);
@@ -111,7 +111,7 @@ impl EmbeddedBroker {
             [LaneOut::new(Lane::Main, settings.prefetch), LaneOut::new(Lane::Slow, settings.slow_prefetch)];
         let engine = Engine {
             settings,
-            connection,
+            file,
             lock,
             commands: asked,
             asking: commands.downgrade(),

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, query, query_scalar};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 
-use super::store::{self, Group, Message};
+use super::store::{self, Group, Message, Terms};
 use crate::broker::{PoisonMessage, PoisonPage, PoisonRow};
 use crate::domain::{Moment, headers};
 
@@ -29,23 +28,18 @@ pub(super) enum Told {
     Done(bool),
 }
 
-/// Does it, with a commit of its own where something changes. `life` is the broker's, `outcomes_kept` its bound.
-pub(super) async fn answer(
-    connection: &mut SqliteConnection,
-    ask: Ask,
-    (life, now, outcomes_kept): (i64, Moment, u64),
-) -> Result<Told, sqlx::Error> {
+/// Does it, with a commit of its own where something changes.
+pub(super) fn answer(connection: &Connection, ask: Ask, terms: Terms) -> Result<Told> {
+    const ONE: &str = "SELECT number, poisoned_at, reason, body, headers FROM poison WHERE number = ?1";
     match ask {
         Ask::Count => {
-            let count: i64 = query_scalar("SELECT count(*) FROM poison").fetch_one(connection).await?;
+            let count = connection.query_row("SELECT count(*) FROM poison", [], |row| row.get::<_, i64>(0))?;
             Ok(Told::Count(count.unsigned_abs()))
         }
-        Ask::List { skip, most } => list(connection, skip, most).await.map(Told::Page),
+        Ask::List { skip, most } => list(connection, skip, most).map(Told::Page),
         Ask::One(number) => {
-            let select =
-                query("SELECT number, poisoned_at, reason, body, headers FROM poison WHERE number = ?1");
-            let row = select.bind(number).fetch_optional(connection).await?;
-            Ok(Told::One(row.as_ref().map(message).transpose()?.map(Box::new)))
+            let found = connection.query_row(ONE, [number], message).optional()?;
+            Ok(Told::One(found.map(Box::new)))
         }
         Ask::PutBack(number, message) => {
             let group = Group {
@@ -54,61 +48,52 @@ pub(super) async fn answer(
                 unpoisoned: vec![number],
                 ..Group::default()
             };
-            take_out(connection, number, &group, (life, now, outcomes_kept)).await
+            take_out(connection, number, &group, terms)
         }
         Ask::Discard(number) => {
             let group = Group { unpoisoned: vec![number], ..Group::default() };
-            take_out(connection, number, &group, (life, now, outcomes_kept)).await
+            take_out(connection, number, &group, terms)
         }
     }
 }
 
 /// Nobody else writes to the file, so that what is found is there still when the group is written.
-async fn take_out(
-    connection: &mut SqliteConnection,
-    number: i64,
-    group: &Group,
-    (life, now, outcomes_kept): (i64, Moment, u64),
-) -> Result<Told, sqlx::Error> {
-    let there = query_scalar::<_, i64>("SELECT count(*) FROM poison WHERE number = ?1").bind(number);
-    if there.fetch_one(&mut *connection).await? == 0 {
+fn take_out(connection: &Connection, number: i64, group: &Group, terms: Terms) -> Result<Told> {
+    if !connection.prepare_cached("SELECT 1 FROM poison WHERE number = ?1")?.exists([number])? {
         return Ok(Told::Done(false));
     }
-    store::write(connection, group, life, now, outcomes_kept).await?;
+    store::write(connection, group, terms)?;
     Ok(Told::Done(true))
 }
 
-async fn list(
-    connection: &mut SqliteConnection,
-    skip: usize,
-    most: usize,
-) -> Result<PoisonPage, sqlx::Error> {
+fn list(connection: &Connection, skip: usize, most: usize) -> Result<PoisonPage> {
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     // As much of a body as a row can show, and one row more, which says whether there are more.
-    let select = query(
+    let mut select = connection.prepare_cached(
         "SELECT number, poisoned_at, reason, length(body) AS bytes, substr(body, 1, 1000) AS body FROM poison
         ORDER BY number LIMIT ?1 OFFSET ?2",
-    );
-    let rows = select.bind(whole(most.saturating_add(1))).bind(whole(skip)).fetch_all(connection).await?;
-    let mut shown = rows.iter().take(most).map(row).collect::<Result<Vec<_>, _>>()?;
-    for (shown, row) in shown.iter_mut().zip(&rows) {
-        shown.bytes = usize::try_from(row.try_get::<i64, _>("bytes")?).unwrap_or_default();
-    }
-    Ok(PoisonPage { rows: shown, more: rows.len() > most })
+    )?;
+    let shown = |stored: &Row<'_>| {
+        let bytes = usize::try_from(stored.get::<_, i64>("bytes")?).unwrap_or_default();
+        Ok(PoisonRow { bytes, ..row(stored)? })
+    };
+    let mut rows = select.query_map([whole(most.saturating_add(1)), whole(skip)], shown)?;
+    let shown = rows.by_ref().take(most).collect::<Result<Vec<_>>>()?;
+    Ok(PoisonPage { rows: shown, more: rows.next().is_some() })
 }
 
-fn row(row: &SqliteRow) -> Result<PoisonRow, sqlx::Error> {
-    let number: i64 = row.try_get("number")?;
-    let since = Moment::from_unix_milliseconds(row.try_get("poisoned_at")?);
-    let body: &[u8] = row.try_get("body")?;
-    Ok(PoisonRow::new(number.to_string(), Some(since), row.try_get("reason")?, body))
+fn row(row: &Row<'_>) -> Result<PoisonRow> {
+    let number: i64 = row.get("number")?;
+    let since = Moment::from_unix_milliseconds(row.get("poisoned_at")?);
+    let body = row.get_ref("body")?.as_blob()?;
+    Ok(PoisonRow::new(number.to_string(), Some(since), row.get("reason")?, body))
 }
 
-fn message(stored: &SqliteRow) -> Result<PoisonMessage, sqlx::Error> {
-    let body: Vec<u8> = stored.try_get("body")?;
+fn message(stored: &Row<'_>) -> Result<PoisonMessage> {
+    let body: Vec<u8> = stored.get("body")?;
     // Headers that cannot be read are why it is here, perhaps.
     let mut beside: HashMap<String, String> =
-        serde_json::from_str(stored.try_get("headers")?).unwrap_or_default();
+        serde_json::from_str(stored.get_ref("headers")?.as_str()?).unwrap_or_default();
     beside.remove(headers::POISON_REASON);
     Ok(PoisonMessage { row: row(stored)?, body: body.into(), headers: beside, addressed: None })
 }

@@ -1,9 +1,6 @@
 //! The broker's file: what is written in it and read from it. Every function is one thing that the engine does.
 
-use std::collections::HashSet;
-
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row, query, query_scalar};
+use rusqlite::{CachedStatement, Connection, Result, Row, params};
 
 use crate::domain::{Envelope, Lane, Moment, NotificationId, OutcomeEvent};
 use crate::sqlite::{self, Schema};
@@ -88,99 +85,78 @@ pub(super) struct Group {
     pub(super) events: Vec<Event>,
 }
 
-/// Writes the group. When this returns well, all of it is on the disk; otherwise nothing is.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    group: &Group,
-    life: i64,
-    now: Moment,
-    outcomes_kept: u64,
-) -> Result<(), sqlx::Error> {
-    sqlite::begin(connection).await?;
-    let written = write_rows(connection, group, life, now, outcomes_kept).await;
-    sqlite::end(connection, written).await
+/// On which terms a group is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// The life of the broker.
+    pub(super) life: i64,
+    pub(super) now: Moment,
+    /// How many of the payment centre's events are kept.
+    pub(super) outcomes_kept: u64,
 }
 
-async fn write_rows(
-    connection: &mut SqliteConnection,
-    group: &Group,
-    life: i64,
-    now: Moment,
-    outcomes_kept: u64,
-) -> Result<(), sqlx::Error> {
-    if !group.poisoned.is_empty() {
-        let copy = query(
-            "INSERT INTO poison (poisoned_at, reason, body, headers)
-            SELECT ?1, chosen.value ->> 1, body, headers
-            FROM json_each(?2) AS chosen JOIN message ON number = chosen.value ->> 0",
-        );
-        // Numbers and texts have no way to fail.
-        let chosen = serde_json::to_string(&group.poisoned).unwrap_or_default();
-        copy.bind(now.unix_milliseconds()).bind(chosen).execute(&mut *connection).await?;
+/// Writes the group. When this returns well, all of it is on the disk; otherwise nothing is.
+pub(super) fn write(connection: &Connection, group: &Group, terms: Terms) -> Result<()> {
+    sqlite::transaction(connection, |connection| write_rows(connection, group, terms))
+}
+
+fn write_rows(connection: &Connection, group: &Group, terms: Terms) -> Result<()> {
+    let Terms { life, now, outcomes_kept } = terms;
+    let now = now.unix_milliseconds();
+    for (number, reason) in &group.poisoned {
+        connection.prepare_cached(POISON)?.execute(params![now, reason, number])?;
     }
-    if !group.gone.is_empty() {
-        let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");
-        forget.bind(list(group.gone.iter())).execute(&mut *connection).await?;
+    remove(connection, "DELETE FROM message WHERE number = ?1", &group.gone)?;
+    remove(connection, "DELETE FROM poison WHERE number = ?1", &group.unpoisoned)?;
+    for Message { notification, due, headers, .. } in &group.hastened {
+        let due = due.unix_milliseconds();
+        connection.prepare_cached(HASTEN)?.execute(params![due, headers, notification.as_str(), now])?;
     }
-    if !group.unpoisoned.is_empty() {
-        let forget = query("DELETE FROM poison WHERE number IN (SELECT value FROM json_each(?1))");
-        forget.bind(list(group.unpoisoned.iter())).execute(&mut *connection).await?;
+    let mut put = connection.prepare_cached(PUT)?;
+    let mut waits = connection.prepare_cached("SELECT 1 FROM message WHERE notification_id = ?1 LIMIT 1")?;
+    for message in &group.new {
+        // One of a notification that waits already is left out, also one that comes twice among these.
+        if !waits.exists([message.notification.as_str()])? {
+            put_in(&mut put, None, message, life)?;
+        }
     }
-    for message in &group.hastened {
-        // What is out was due.
-        let hasten =
-            query("UPDATE message SET due = ?1, headers = ?2 WHERE notification_id = ?3 AND due > ?4");
-        let hasten = hasten.bind(message.due.unix_milliseconds()).bind(&message.headers);
-        let hasten = hasten.bind(message.notification.as_str()).bind(now.unix_milliseconds());
-        hasten.execute(&mut *connection).await?;
+    for (number, message) in &group.parked {
+        put_in(&mut put, Some(*number), message, life)?;
     }
-    let new = unheard_of(connection, &group.new).await?.into_iter().map(|message| (None, message));
-    let parked = group.parked.iter().map(|(number, message)| (Some(*number), message));
-    let rows: Vec<(Option<i64>, &Message)> = new.chain(parked).collect();
-    let head = "INSERT INTO message (number, notification_id, due, body, headers, life, lane) ";
-    let tail = " ON CONFLICT (number) DO UPDATE SET
-        notification_id = excluded.notification_id, due = excluded.due, body = excluded.body,
-        headers = excluded.headers, life = excluded.life, lane = excluded.lane";
-    sqlite::insert(connection, head, tail, &rows, |values, (number, message)| {
-        values
-            .push_bind(*number)
-            .push_bind(message.notification.as_str())
-            .push_bind(message.due.unix_milliseconds())
-            .push_bind(&*message.body)
-            .push_bind(&message.headers)
-            .push_bind(life)
-            .push_bind(number_of(message.lane));
-    })
-    .await?;
-    let head = "INSERT INTO outcome (routing_key, event) ";
-    sqlite::insert(connection, head, "", &group.events, |values, event| {
-        values.push_bind(&event.routing_key).push_bind(&event.json);
-    })
-    .await?;
+    let mut tell = connection.prepare_cached("INSERT INTO outcome (routing_key, event) VALUES (?1, ?2)")?;
+    for Event { routing_key, json } in &group.events {
+        tell.execute([routing_key, json])?;
+    }
     if !group.events.is_empty() {
-        let trim = query("DELETE FROM outcome WHERE number <= (SELECT max(number) FROM outcome) - ?1");
-        trim.bind(i64::try_from(outcomes_kept).unwrap_or(i64::MAX)).execute(connection).await?;
+        let kept = i64::try_from(outcomes_kept).unwrap_or(i64::MAX);
+        connection.prepare_cached(TRIM_OUTCOMES)?.execute([kept])?;
     }
     Ok(())
 }
 
-/// The new messages without those whose notification waits already, or comes twice among them.
-async fn unheard_of<'a>(
-    connection: &mut SqliteConnection,
-    new: &'a [Message],
-) -> Result<Vec<&'a Message>, sqlx::Error> {
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<_> = new.iter().map(|message| &message.notification).collect();
-    // Ids have no way to fail.
-    let ids = serde_json::to_string(&ids).unwrap_or_default();
-    let select = query_scalar::<_, String>(
-        "SELECT notification_id FROM message WHERE notification_id IN (SELECT value FROM json_each(?1))",
-    );
-    let mut waiting: HashSet<String> = select.bind(ids).fetch_all(connection).await?.into_iter().collect();
-    Ok(new.iter().filter(|message| waiting.insert(message.notification.to_string())).collect())
+fn remove(connection: &Connection, each: &str, numbers: &[i64]) -> Result<()> {
+    let mut remove = connection.prepare_cached(each)?;
+    numbers.iter().try_for_each(|number| remove.execute([number]).map(drop))
 }
+
+fn put_in(put: &mut CachedStatement<'_>, number: Option<i64>, message: &Message, life: i64) -> Result<()> {
+    let Message { notification, due, body, headers, lane } = message;
+    let (due, lane) = (due.unix_milliseconds(), number_of(*lane));
+    put.execute(params![number, notification.as_str(), due, &**body, headers, life, lane]).map(drop)
+}
+
+const POISON: &str = "INSERT INTO poison (poisoned_at, reason, body, headers)
+    SELECT ?1, ?2, body, headers FROM message WHERE number = ?3";
+
+/// What is out was due.
+const HASTEN: &str = "UPDATE message SET due = ?1, headers = ?2 WHERE notification_id = ?3 AND due > ?4";
+
+const PUT: &str = "INSERT INTO message (number, notification_id, due, body, headers, life, lane)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (number) DO UPDATE SET notification_id = excluded.notification_id, due = excluded.due,
+    body = excluded.body, headers = excluded.headers, life = excluded.life, lane = excluded.lane";
+
+const TRIM_OUTCOMES: &str = "DELETE FROM outcome WHERE number <= (SELECT max(number) FROM outcome) - ?1";
 
 /// A lane as it stands in the file.
 fn number_of(lane: Lane) -> i64 {
@@ -191,56 +167,42 @@ fn number_of(lane: Lane) -> i64 {
 }
 
 /// The first messages of a lane that are due and not among those that are `out`.
-pub(super) async fn due(
-    connection: &mut SqliteConnection,
+pub(super) fn due(
+    connection: &Connection,
     lane: Lane,
     now: Moment,
-    out: impl Iterator<Item = &i64>,
+    out: &str,
     most: usize,
-) -> Result<Vec<Stored>, sqlx::Error> {
-    let select = query(
+) -> Result<Vec<Stored>> {
+    let mut select = connection.prepare_cached(
         "SELECT number, due, body, headers, life FROM message
         WHERE lane = ?4 AND due <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))
         ORDER BY due, number LIMIT ?3",
-    );
-    let select = select.bind(now.unix_milliseconds()).bind(list(out));
-    let select = select.bind(i64::try_from(most).unwrap_or(i64::MAX)).bind(number_of(lane));
-    let rows = select.fetch_all(connection).await?;
-    let stored = |row: &sqlx::sqlite::SqliteRow| {
+    )?;
+    let stored = |row: &Row<'_>| {
         Ok(Stored {
-            number: row.try_get(0)?,
-            due: Moment::from_unix_milliseconds(row.try_get(1)?),
-            body: row.try_get(2)?,
-            headers: row.try_get(3)?,
+            number: row.get(0)?,
+            due: Moment::from_unix_milliseconds(row.get(1)?),
+            body: row.get(2)?,
+            headers: row.get(3)?,
             lane,
-            life: row.try_get(4)?,
+            life: row.get(4)?,
         })
     };
-    rows.iter().map(stored).collect()
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    select.query_map(params![now.unix_milliseconds(), out, most, number_of(lane)], stored)?.collect()
 }
 
 /// When the first message of a lane comes due that is not due yet.
-pub(super) async fn next_due(
-    connection: &mut SqliteConnection,
-    lane: Lane,
-    now: Moment,
-) -> Result<Option<Moment>, sqlx::Error> {
-    let select = query_scalar::<_, Option<i64>>("SELECT min(due) FROM message WHERE lane = ?2 AND due > ?1");
-    let due = select.bind(now.unix_milliseconds()).bind(number_of(lane)).fetch_one(connection).await?;
+pub(super) fn next_due(connection: &Connection, lane: Lane, now: Moment) -> Result<Option<Moment>> {
+    let mut select =
+        connection.prepare_cached("SELECT min(due) FROM message WHERE lane = ?2 AND due > ?1")?;
+    let due = select.query_row([now.unix_milliseconds(), number_of(lane)], |row| row.get::<_, Option<i64>>(0))?;
     Ok(due.map(Moment::from_unix_milliseconds))
 }
 
-/// How many bytes of the file are in use.
-pub(super) async fn used(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let select = query_scalar::<_, i64>(
-        "SELECT (page_count - freelist_count) * page_size
-        FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-    );
-    select.fetch_one(connection).await.map(i64::unsigned_abs)
-}
-
 /// Any number of numbers as one value, for one prepared statement.
-fn list<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
+pub(super) fn list<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
     let numbers: Vec<_> = numbers.map(i64::to_string).collect();
     format!("[{}]", numbers.join(","))
 }

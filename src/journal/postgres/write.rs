@@ -1,6 +1,7 @@
 //! A group is written with one commit.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ pub(super) struct Server {
 
 #[async_trait]
 impl Database for Server {
-    async fn write(&mut self, group: &Group) -> Result<Written, Fault> {
+    async fn write(&mut self, group: &Arc<Group>) -> Result<Written, Fault> {
         let mut connection = self.connected().await?;
         let writing = write(&mut connection, group, &mut self.living, self.transcripts_kept);
         let written = timeout(LONGEST, writing).await.map_err(|_| Problem::Silent(LONGEST));

@@ -1,48 +1,41 @@
-//! How far notifications have come, looked up with one query for many.
+//! How far notifications have come.
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection, query};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 
-use super::json;
 use crate::domain::{Beginning, Moment, NotificationId};
 use crate::journal::found::{Found, readable};
 
 /// Those of the notifications that are there.
-pub(super) async fn find<'a>(
-    connection: &mut SqliteConnection,
+pub(super) fn find<'a>(
+    connection: &Connection,
     ids: impl Iterator<Item = &'a NotificationId>,
-) -> Result<HashMap<NotificationId, Found>, sqlx::Error> {
-    let ids: Vec<_> = ids.collect();
-    let select = query(
-        "SELECT id, digest, first_seen, state, begun_replay, begun_attempt, begun_holds, begun_by, begun_at, begun_again
-        FROM notification
-        WHERE id IN (SELECT value FROM json_each(?1))",
-    );
-    let rows = select.bind(json(&ids)).fetch_all(connection).await?;
-    let found = rows.iter().map(found).collect::<Result<Vec<_>, _>>()?;
-    Ok(found.into_iter().flatten().collect())
+) -> Result<HashMap<NotificationId, Found>> {
+    let mut select = connection.prepare_cached(FIND)?;
+    let rows = ids.map(|id| select.query_row([id.as_str()], found).optional());
+    Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().flatten().flatten().collect())
 }
 
-fn found(row: &SqliteRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error> {
-    let Some((id, state)) = readable(row.try_get("id")?, row.try_get("state")?) else { return Ok(None) };
-    let first_seen = Moment::from_unix_milliseconds(row.try_get("first_seen")?);
-    let (digest, begun) = (row.try_get("digest")?, begun(row)?);
+const FIND: &str = "SELECT id, digest, first_seen, state, begun_attempt, begun_replay, begun_holds, begun_by, begun_at, begun_again
+    FROM notification WHERE id = ?1";
+
+fn found(row: &Row<'_>) -> Result<Option<(NotificationId, Found)>> {
+    let Some((id, state)) = readable(row.get_ref(0)?.as_str()?, row.get_ref(3)?.as_str()?) else {
+        return Ok(None);
+    };
+    let first_seen = Moment::from_unix_milliseconds(row.get(2)?);
+    let (digest, begun) = (row.get(1)?, begun(row)?);
     Ok(Some((id, Found { digest, first_seen, state, begun })))
 }
 
 /// The beginning that was noted last.
-fn begun(row: &SqliteRow) -> Result<Option<Beginning>, sqlx::Error> {
-    let Some(attempt) = row.try_get("begun_attempt")? else { return Ok(None) };
+fn begun(row: &Row<'_>) -> Result<Option<Beginning>> {
+    let Some(attempt) = row.get(4)? else { return Ok(None) };
     Ok(Some(Beginning {
-        place: (
-            row.try_get::<Option<_>, _>("begun_replay")?.unwrap_or_default(),
-            attempt,
-            row.try_get("begun_holds")?,
-        ),
-        gateway: row.try_get::<i64, _>("begun_by")?.cast_unsigned(),
-        at: Moment::from_unix_milliseconds(row.try_get("begun_at")?),
-        again: row.try_get("begun_again")?,
+        place: (row.get::<_, Option<_>>(5)?.unwrap_or_default(), attempt, row.get(6)?),
+        gateway: row.get::<_, i64>(7)?.cast_unsigned(),
+        at: Moment::from_unix_milliseconds(row.get(8)?),
+        again: row.get(9)?,
     }))
 }

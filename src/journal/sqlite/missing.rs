@@ -1,7 +1,6 @@
 //! Notifications under way that nothing has been heard of for long, and ended ones that nobody may have been told of.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection, query};
+use rusqlite::{Connection, Result, Row, params};
 
 use crate::domain::Moment;
 use crate::journal::Search;
@@ -10,25 +9,20 @@ use crate::journal::group::Sought;
 use crate::journal::retention::Retention;
 
 /// Takes some: notes that something has happened to them now, so that nobody takes them again soon.
-pub(super) async fn take(
-    connection: &mut SqliteConnection,
-    search: &Search,
-    sought: Sought,
-) -> Result<Vec<Missing>, sqlx::Error> {
+pub(super) fn take(connection: &Connection, search: &Search, sought: Sought) -> Result<Vec<Missing>> {
     let heard_before = Moment::from_unix_milliseconds(Retention::before(search.now, search.missing_after));
-    let take = match sought {
-        Sought::UnderWay => query(TAKE_UNDER_WAY),
-        Sought::Untold => query(TAKE_UNTOLD),
-    };
-    let take = take
-        .bind(search.now.unix_milliseconds())
-        .bind(heard_before.unix_milliseconds())
-        .bind(i64::try_from(search.most).unwrap_or(i64::MAX));
-    let take = match sought {
-        Sought::UnderWay => take.bind(heard_before.to_string()),
-        Sought::Untold => take,
-    };
-    take.fetch_all(connection).await?.iter().map(found).collect()
+    let (now, before) = (search.now.unix_milliseconds(), heard_before.unix_milliseconds());
+    let most = i64::try_from(search.most).unwrap_or(i64::MAX);
+    match sought {
+        Sought::UnderWay => connection
+            .prepare_cached(TAKE_UNDER_WAY)?
+            .query_map(params![now, before, most, heard_before.to_string()], found)?
+            .collect(),
+        Sought::Untold => connection
+            .prepare_cached(TAKE_UNTOLD)?
+            .query_map(params![now, before, most], found)?
+            .collect(),
+    }
 }
 
 /// Moments in a state are texts of one length, which sort as the moments do. Whatever is due has not been touched since
@@ -46,11 +40,11 @@ const TAKE_UNTOLD: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
 ) RETURNING id, raw, first_seen, state";
 
 /// From the columns `id`, `raw`, `first_seen` and `state`.
-pub(super) fn found(row: &SqliteRow) -> Result<Missing, sqlx::Error> {
+pub(super) fn found(row: &Row<'_>) -> Result<Missing> {
     Ok(Missing {
-        id: row.try_get("id")?,
-        raw: row.try_get("raw")?,
-        first_seen: Moment::from_unix_milliseconds(row.try_get("first_seen")?),
-        state: row.try_get("state")?,
+        id: row.get("id")?,
+        raw: row.get("raw")?,
+        first_seen: Moment::from_unix_milliseconds(row.get("first_seen")?),
+        state: row.get("state")?,
     })
 }

@@ -18,6 +18,7 @@ pub use reader::Readers;
 pub use transcripts::look_up;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sqlx::sqlite::SqlitePoolOptions;
 
@@ -25,7 +26,7 @@ use self::living::Living;
 use super::JournalError;
 use super::batched::{Batched, Bounds};
 use super::writer::{Fault, error};
-use crate::sqlite::{self, Place, Problem, Schema};
+use crate::sqlite::{self, Durability, Place, Problem, Schema, Writable};
 
 /// The `application_id` is "pnj1" in ASCII.
 const SCHEMA: Schema = Schema {
@@ -75,14 +76,16 @@ impl SqliteJournal {
         let name = file.display().to_string();
         let wrong = |problem: Problem| error(&name, &Fault::from(problem));
         let place = Place { file, largest, patience: bounds.patience };
-        let connection = sqlite::open(&place, &SCHEMA).await.map_err(wrong)?;
+        // The writer syncs what has to outlast a loss of power.
+        let file = Writable::open(&place, &SCHEMA, Durability::Process).await.map_err(wrong)?;
         let living = Living::join(&place.file).map_err(|problem| wrong(Problem::from(problem)))?;
         let gateway = living.gateway();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(bounds.patience)
             .connect_lazy_with(sqlite::options(&place).read_only(true));
-        let file = write::File { connection, living, transcripts_kept: bounds.retention.transcripts };
+        let (living, transcripts_kept) = (Arc::new(living), bounds.retention.transcripts);
+        let file = write::File { file, living, transcripts_kept };
         Ok(Self::start(name, gateway, &bounds, Box::new(file), Readers(readers)))
     }
 }

@@ -1,5 +1,6 @@
 //! What operators do, written; and what they ask, read.
 
+use rusqlite::{Connection, OptionalExtension, params};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, SqliteConnection, query};
 
@@ -12,51 +13,38 @@ use crate::journal::operations::{
 use crate::sqlite::Problem;
 
 /// Does one thing that an operator wants.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    operation: &Operation,
-) -> Result<Operated, sqlx::Error> {
+pub(super) fn write(connection: &Connection, operation: &Operation) -> rusqlite::Result<Operated> {
     match operation {
         Operation::Replay(wanted) => {
-            let replayed = replay(connection, wanted).await?;
-            Ok(Operated::Replayed(Box::new(replayed)))
+            replay(connection, wanted).map(|replayed| Operated::Replayed(Box::new(replayed)))
         }
-        Operation::Note(name, noted) => note(connection, name, noted).await.map(Operated::Noted),
+        Operation::Note(name, noted) => note(connection, name, noted).map(Operated::Noted),
     }
 }
 
-async fn replay(connection: &mut SqliteConnection, wanted: &ReplayOrder) -> Result<Replayed, sqlx::Error> {
+fn replay(connection: &Connection, wanted: &ReplayOrder) -> rusqlite::Result<Replayed> {
+    const FIND: &str =
+        "SELECT id, raw, first_seen, state, told IS NOT NULL AS told FROM notification WHERE id = ?1";
+    const BEGIN_ANEW: &str = "UPDATE notification
+        SET state = ?2, updated_at = max(updated_at, ?3), told = NULL WHERE id = ?1";
     let ReplayOrder { id, order, .. } = wanted;
-    let select =
-        query("SELECT id, raw, first_seen, state, told IS NOT NULL AS told FROM notification WHERE id = ?1");
-    let Some(row) = select.bind(id.as_str()).fetch_optional(&mut *connection).await? else {
-        return Ok(Replayed::Unknown);
-    };
-    let found = missing::found(&row)?;
-    match decide(&found, row.try_get("told")?, wanted) {
+    let there = |row: &rusqlite::Row<'_>| Ok((missing::found(row)?, row.get::<_, bool>("told")?));
+    let there = connection.prepare_cached(FIND)?.query_row([id.as_str()], there).optional()?;
+    let Some((found, told)) = there else { return Ok(Replayed::Unknown) };
+    match decide(&found, told, wanted) {
         None => Ok(Replayed::Unknown),
         Some(Begin::Refuse(why, state)) => Ok(Replayed::Refused { why, state }),
         Some(Begin::Again) => Ok(begun(found, None, order.at)),
         Some(Begin::Write(state, number)) => {
-            let state = json(&state);
-            query("UPDATE notification SET state = ?2, updated_at = max(updated_at, ?3), told = NULL WHERE id = ?1")
-                .bind(id.as_str())
-                .bind(&state)
-                .bind(order.at.unix_milliseconds())
-                .execute(&mut *connection)
-                .await?;
-            query("INSERT INTO replay VALUES (?1, ?2, ?3, ?4, ?5)")
-                .bind(id.as_str())
-                .bind(number)
-                .bind(order.at.unix_milliseconds())
-                .bind(&order.by)
-                .bind(&order.reason)
-                .execute(&mut *connection)
-                .await?;
+            let (state, at) = (json(&state), order.at.unix_milliseconds());
+            connection.prepare_cached(BEGIN_ANEW)?.execute(params![id.as_str(), state, at])?;
+            connection
+                .prepare_cached("INSERT INTO replay VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![id.as_str(), number, at, order.by, order.reason])?;
             if wanted.audited {
                 let (whom, order) = (id.as_str().to_owned(), order.clone());
                 let name = audit_name();
-                note(connection, &name, &Noted { deed: Deed::Replay, whom, order }).await?;
+                note(connection, &name, &Noted { deed: Deed::Replay, whom, order })?;
             }
             Ok(begun(found, Some(state), order.at))
         }
@@ -64,33 +52,24 @@ async fn replay(connection: &mut SqliteConnection, wanted: &ReplayOrder) -> Resu
 }
 
 /// Whether it changed anything.
-async fn note(connection: &mut SqliteConnection, name: &str, noted: &Noted) -> Result<bool, sqlx::Error> {
+fn note(connection: &Connection, name: &str, noted: &Noted) -> rusqlite::Result<bool> {
     let Noted { deed, whom, order } = noted;
-    let change = match deed {
-        Deed::Pause => {
-            Some(query("INSERT INTO pause VALUES (?1, ?2, ?3, ?4) ON CONFLICT (merchant_id) DO NOTHING"))
+    let at = order.at.unix_milliseconds();
+    let changed = match deed {
+        Deed::Pause => connection
+            .prepare_cached("INSERT INTO pause VALUES (?1, ?2, ?3, ?4) ON CONFLICT (merchant_id) DO NOTHING")?
+            .execute(params![whom, at, order.by, order.reason])?,
+        Deed::Resume => {
+            connection.prepare_cached("DELETE FROM pause WHERE merchant_id = ?1")?.execute([whom])?
         }
-        // What is bound beside the merchant is of no use there.
-        Deed::Resume => Some(query(
-            "DELETE FROM pause WHERE merchant_id = ?1 AND ?2 IS NOT NULL AND ?3 IS NOT NULL AND ?4 IS NOT NULL",
-        )),
-        Deed::Replay | Deed::ReplayRange | Deed::Mend | Deed::Discard | Deed::Rollback => None,
+        Deed::Replay | Deed::ReplayRange | Deed::Mend | Deed::Discard | Deed::Rollback => 1,
     };
-    if let Some(change) = change {
-        let change = change.bind(whom).bind(order.at.unix_milliseconds()).bind(&order.by).bind(&order.reason);
-        if change.execute(&mut *connection).await?.rows_affected() == 0 {
-            return Ok(false);
-        }
+    if changed == 0 {
+        return Ok(false);
     }
-    query("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING")
-        .bind(name)
-        .bind(order.at.unix_milliseconds())
-        .bind(&order.by)
-        .bind(deed.name())
-        .bind(whom)
-        .bind(&order.reason)
-        .execute(connection)
-        .await?;
+    connection
+        .prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING")?
+        .execute(params![name, at, order.by, deed.name(), whom, order.reason])?;
     Ok(true)
 }
 

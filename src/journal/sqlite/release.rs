@@ -3,8 +3,9 @@
 //! They are found by a connection that only reads, page by page in the order in which they were last touched, so that
 //! a long list holds up nobody who writes; and are changed by the writer, some at a time.
 
+use rusqlite::{Connection, params};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row as _, SqliteConnection, query};
+use sqlx::{Row as _, query};
 
 use super::{json, missing};
 use crate::journal::found::Missing;
@@ -38,18 +39,15 @@ fn place(row: &SqliteRow) -> Result<ReleasePlace, sqlx::Error> {
 }
 
 /// Releases those of them that are still held. What is due soon has an attempt under way, or comes by itself.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    wanted: &Wanted,
-) -> Result<Vec<Missing>, sqlx::Error> {
-    let rows = query(RELEASE)
-        .bind(wanted.now.unix_milliseconds())
-        .bind(wanted.now.to_string())
-        .bind(json(&wanted.ids))
-        .bind(wanted.now.after(wanted.due_after).to_string())
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(missing::found).collect()
+pub(super) fn write(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Missing>> {
+    let (now, due_after) = (wanted.now, wanted.now.after(wanted.due_after).to_string());
+    connection
+        .prepare_cached(RELEASE)?
+        .query_map(
+            params![now.unix_milliseconds(), now.to_string(), json(&wanted.ids), due_after],
+            missing::found,
+        )?
+        .collect()
 }
 
 /// Moments in a state are texts of one length, which sort as the moments do.

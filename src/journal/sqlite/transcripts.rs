@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sqlx::{Connection, Row as _, SqliteConnection, query, query_scalar};
+use rusqlite::params;
+use sqlx::{Connection as _, Row as _, SqliteConnection, query, query_scalar};
 
 use super::SCHEMA;
 use crate::domain::{Moment, NotificationId};
@@ -16,7 +17,8 @@ use crate::journal::writer::{Fault, error};
 use crate::journal::{JournalError, Kept, Lookup, Transcript};
 use crate::sqlite::{self, Place, Problem};
 
-const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content, replay) ";
+const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content, replay)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// For each one that is written so many that are too old may go: it catches up when the time for which they are kept is
 /// made shorter.
@@ -26,24 +28,20 @@ const REMOVE: &str = "DELETE FROM transcript WHERE recorded_at < ?1
     AND id IN (SELECT id FROM transcript ORDER BY id LIMIT ?2)";
 
 /// Writes them, and removes what is older than `kept`.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
+pub(super) fn write(
+    connection: &rusqlite::Connection,
     transcripts: &[(NotificationId, Moment, Transcript)],
     kept: Duration,
-) -> Result<(), sqlx::Error> {
+) -> rusqlite::Result<()> {
     let Some(now) = transcripts.iter().map(|(_, at, _)| *at).max() else { return Ok(()) };
-    sqlite::insert(connection, INSERT, "", transcripts, |values, (id, at, transcript)| {
-        values
-            .push_bind(id.as_str())
-            .push_bind(transcript.number)
-            .push_bind(at.unix_milliseconds())
-            .push_bind(&transcript.content)
-            .push_bind(transcript.replay);
-    })
-    .await?;
+    let mut insert = connection.prepare_cached(INSERT)?;
+    for (id, at, transcript) in transcripts {
+        let Transcript { number, content, replay, .. } = transcript;
+        insert.execute(params![id.as_str(), number, at.unix_milliseconds(), content, replay])?;
+    }
     let before = Retention::before(now, kept);
     let most = i64::try_from(transcripts.len() * GO_FOR_EACH).unwrap_or(i64::MAX);
-    query(REMOVE).bind(before).bind(most).execute(connection).await.map(drop)
+    connection.prepare_cached(REMOVE)?.execute(params![before, most]).map(drop)
 }
 
 /// Looks an attempt up in a journal's file, which a gateway may be using meanwhile: nothing is written. Of several

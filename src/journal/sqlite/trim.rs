@@ -1,51 +1,31 @@
 //! What need not be kept any more goes, some at a time.
 
-use sqlx::{SqliteConnection, query, query_scalar};
+use rusqlite::{Connection, Result, params};
 
 use crate::domain::Moment;
 use crate::journal::retention::Retention;
 use crate::sqlite;
 
 /// Removes some of what is too old or too much; whether there may be more.
-pub(super) async fn trim(
-    connection: &mut SqliteConnection,
-    retention: &Retention,
-    now: Moment,
-) -> Result<bool, sqlx::Error> {
-    let full = used(connection).await? > retention.bytes;
-    sqlite::begin(connection).await?;
-    let removed = remove(connection, retention, now, full).await;
-    sqlite::end(connection, removed).await
+pub(super) fn trim(connection: &Connection, retention: &Retention, now: Moment) -> Result<bool> {
+    let full = sqlite::used(connection)? > retention.bytes;
+    sqlite::transaction(connection, |connection| remove(connection, retention, now, full))
 }
 
-async fn remove(
-    connection: &mut SqliteConnection,
-    retention: &Retention,
-    now: Moment,
-    full: bool,
-) -> Result<bool, sqlx::Error> {
+fn remove(connection: &Connection, retention: &Retention, now: Moment, full: bool) -> Result<bool> {
     let most = retention.most();
-    if full {
-        let removed = query(OLDEST_TRANSCRIPTS).bind(most).execute(&mut *connection).await?;
-        if removed.rows_affected() > 0 {
-            return Ok(true);
-        }
+    if full && connection.prepare_cached(OLDEST_TRANSCRIPTS)?.execute([most])? > 0 {
+        return Ok(true);
     }
     let before = retention.ended_before(now, full);
-    let ids: Vec<String> = query_scalar(ENDED).bind(before).bind(most).fetch_all(&mut *connection).await?;
+    let mut ended = connection.prepare_cached(ENDED)?;
+    let ids = ended.query_map(params![before, most], |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
+    connection.prepare_cached(AUDIT)?.execute(params![before, most])?;
     let named = super::json(&ids);
-    query(AUDIT).bind(before).bind(most).execute(&mut *connection).await?;
     for of_each in [ATTEMPTS, TRANSCRIPTS, REPLAYS, NOTIFICATIONS] {
-        query(of_each).bind(&named).execute(&mut *connection).await?;
+        connection.prepare_cached(of_each)?.execute([&named])?;
     }
     Ok(!ids.is_empty() && (full || ids.len() >= retention.at_once))
-}
-
-/// Bytes of the file that hold something. What is removed leaves free pages, which are used again.
-async fn used(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let used = "SELECT (page_count - freelist_count) * page_size
-        FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
-    query_scalar::<_, i64>(used).fetch_one(connection).await.map(i64::unsigned_abs)
 }
 
 const OLDEST_TRANSCRIPTS: &str =
