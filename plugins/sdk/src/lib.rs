@@ -61,6 +61,8 @@ pub mod encode;
 pub mod event;
 pub mod form;
 pub mod json;
+#[cfg(target_arch = "wasm32")]
+mod memory;
 pub mod money;
 pub mod percent;
 mod plugin;
