@@ -5,6 +5,7 @@
 
 mod doors;
 mod ingest;
+mod live;
 mod metrics;
 mod plugins;
 mod problem;
@@ -28,6 +29,7 @@ use serde_json::json;
 use crate::broker::Broker;
 use crate::domain::NotificationId;
 use crate::journal::Journal;
+use crate::live::Live;
 
 pub use doors::Rates;
 use doors::{Caller, Doorkeeper, Doors};
@@ -53,6 +55,7 @@ pub struct Route {
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
     Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route { method: "GET", path: "/v1/live", door: Door::Read, handler: || get(live::live) },
     Route { method: "GET", path: "/v1/plugins", door: Door::Read, handler: || get(plugins::list) },
     Route {
         method: "POST",
@@ -73,21 +76,23 @@ pub struct Api {
     /// What happened.
     journal: Arc<dyn Journal>,
     plugins: Arc<dyn Plugins>,
+    live: Live,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these three. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these four. It adds its own metrics to the registry and shows all of them.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         plugins: Arc<dyn Plugins>,
+        live: Live,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        Self { broker, journal, plugins, turns: Arc::default(), metrics }
+        Self { broker, journal, plugins, live, turns: Arc::default(), metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -115,6 +120,7 @@ impl Api {
                 )
             })
             .layer(DefaultBodyLimit::max(settings.longest_body))
+            .layer(middleware::map_response(problem::in_place_of_text))
             .with_state(self)
     }
 }

@@ -24,6 +24,7 @@ use crate::api::{self, Api};
 use crate::config::{self, Config};
 use crate::delivery::{self, Deliverer, Rules, Shadows};
 use crate::journal::{Journal, JournalError, PostgresJournal, SqliteJournal};
+use crate::live::Live;
 
 pub use brokers::operator;
 use dropin::Dropin;
@@ -59,11 +60,13 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         slow_slots: config.slow_prefetch,
         keep: config.transcripts,
     };
-    let deliverer =
-        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
-    let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
+    let live = Live::new(config.api.live_listeners, stopped.clone());
+    let deliverer =
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows)
+            .telling(live.clone());
+    let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), live, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
     let mut serving =

@@ -28,6 +28,7 @@ use crate::domain::{
     OutcomeEvent, Policy, Progress, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
 use crate::journal::{Journal, JournalError, Recording};
+use crate::live::Live;
 use crate::replay::Keep;
 
 use attempt::{Attempted, attempt};
@@ -41,7 +42,7 @@ use traffic::Traffic;
 use under_way::UnderWay;
 use way::Slots;
 pub use way::Way;
-use wide_event::{entry, log};
+use wide_event::{entry, tell};
 
 /// Beside a message in the poison queue.
 const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
@@ -80,6 +81,7 @@ pub struct Deliverer {
     slots: Slots,
     slow_slots: Slots,
     traffic: Traffic,
+    live: Option<Live>,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
@@ -114,9 +116,16 @@ impl Deliverer {
             slots: Slots::new(slots),
             slow_slots: Slots::new(slow_slots),
             traffic,
+            live: None,
             releases,
             changes: Mutex::new(changes),
         }
+    }
+
+    /// Has whoever listens there be told of every attempt.
+    #[must_use]
+    pub fn telling(self, live: Live) -> Self {
+        Self { live: Some(live), ..self }
     }
 
     /// How it is told that merchants may be served again.
@@ -248,7 +257,7 @@ impl Deliverer {
         if let NextStep::Hold(_, reason) = &step {
             self.traffic.count_hold(reason);
         }
-        log(envelope, in_hand.late, record.as_ref(), &step);
+        tell(self.live.as_ref(), (envelope, in_hand.late), record.as_ref(), &step, now);
         let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
         let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;

@@ -1,13 +1,16 @@
-//! What is told of one attempt or hold when it is over: to the journal, as an entry, and to the log, as one wide event.
+//! What is told of one attempt or hold when it is over: to the journal, as an entry; to the log and to those who listen, as one
+//! wide event.
 //!
 //! It decides nothing; what follows has been decided when it is called.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock;
-use crate::domain::{Envelope, NextStep};
+use crate::domain::{Envelope, Moment, NextStep};
 use crate::journal::{self, Entry, State};
+use crate::live::{Live, WideEvent};
 use crate::replay::Transcript;
 
 /// What the journal keeps of it.
@@ -53,29 +56,40 @@ pub(super) fn entry(
     }
 }
 
-/// The wide event: one line for every attempt and every hold, with all that is known of it.
-pub(super) fn log(envelope: &Envelope, late: Duration, attempt: Option<&journal::Attempt>, step: &NextStep) {
+/// Tells the log, and whoever listens, of an attempt or a hold: the envelope, how late it was taken up, the attempt if a
+/// request went out, and what follows.
+pub(super) fn tell(
+    live: Option<&Live>,
+    (envelope, late): (&Envelope, Duration),
+    attempt: Option<&journal::Attempt>,
+    step: &NextStep,
+    at: Moment,
+) {
     let (next, due, reason) = match step {
         NextStep::Retry(progress) => ("retry", Some(progress.due), None),
-        NextStep::Hold(progress, reason) => ("hold", Some(progress.due), Some(reason.to_string())),
-        NextStep::Finish(outcome) => (outcome.name(), None, outcome.detail().map(str::to_owned)),
+        NextStep::Hold(progress, reason) => ("hold", Some(progress.due), Some(reason.to_string().into())),
+        NextStep::Finish(outcome) => (outcome.name(), None, outcome.detail().map(Cow::from)),
     };
-    tracing::info!(
-        notification = %envelope.notification.id(),
-        merchant = %envelope.notification.merchant(),
-        order = envelope.notification.record.merchant_order_id.as_deref(),
-        attempt = envelope.progress.attempt.get(),
-        late_ms = whole_milliseconds(late),
-        plugin = attempt.map(|attempt| attempt.plugin.as_str()),
-        url = attempt.map(|attempt| attempt.url.as_str()),
-        status = attempt.and_then(|attempt| attempt.status),
-        result = attempt.map(|attempt| attempt.result.as_str()),
-        duration_ms = attempt.map(|attempt| whole_milliseconds(attempt.duration)),
+    let event = WideEvent {
+        at,
+        notification: envelope.notification.id(),
+        merchant: envelope.notification.merchant(),
+        order: envelope.notification.record.merchant_order_id.as_deref(),
+        attempt: envelope.progress.attempt.get(),
+        late_ms: whole_milliseconds(late),
+        plugin: attempt.map(|attempt| attempt.plugin.as_str()),
+        url: attempt.map(|attempt| attempt.url.as_str()),
+        status: attempt.and_then(|attempt| attempt.status),
+        result: attempt.map(|attempt| attempt.result.as_str()),
+        duration_ms: attempt.map(|attempt| whole_milliseconds(attempt.duration)),
         next,
-        due = due.map(|due| due.to_string()),
+        due,
         reason,
-        "attempt"
-    );
+    };
+    event.log();
+    if let Some(live) = live {
+        live.tell(&event);
+    }
 }
 
 fn whole_milliseconds(duration: Duration) -> u64 {
