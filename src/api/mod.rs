@@ -7,6 +7,7 @@ mod doors;
 mod ingest;
 mod live;
 mod metrics;
+mod openapi;
 mod plugins;
 mod problem;
 mod rate;
@@ -63,6 +64,7 @@ pub const ROUTES: &[Route] = &[
         door: Door::Operate,
         handler: || post(plugins::roll_back),
     },
+    Route { method: "GET", path: "/v1/openapi.json", door: Door::Open, handler: || get(openapi::openapi) },
     Route { method: "GET", path: "/healthz", door: Door::Open, handler: || get(|| async { "alive\n" }) },
     Route { method: "GET", path: "/readyz", door: Door::Open, handler: || get(ready) },
     Route { method: "GET", path: "/metrics", door: Door::Read, handler: || get(metrics::metrics) },
@@ -111,12 +113,12 @@ impl Api {
         };
         let routes = ROUTES.iter().fold(Router::new(), with_route);
         routes
-            .fallback(|| async { not_found("no such resource; see README.md for the API") })
+            .fallback(|| async { not_found("no such resource; see /v1/openapi.json for the API") })
             .method_not_allowed_fallback(|| async {
                 Problem::new(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method not allowed",
-                    "see README.md for the API",
+                    "see /v1/openapi.json for the API",
                 )
             })
             .layer(DefaultBodyLimit::max(settings.longest_body))

@@ -24,9 +24,9 @@ impl Fuzzer {
         self.0.program("schemathesis")
     }
 
-    /// The program `openapi-spec-validator`.
-    pub fn validator(&self) -> PathBuf {
-        self.0.program("openapi-spec-validator")
+    /// The interpreter that finds the validator.
+    pub fn python(&self) -> PathBuf {
+        self.0.program("python")
     }
 }
 
