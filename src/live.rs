@@ -32,6 +32,8 @@ pub struct WideEvent<'a> {
     pub order: Option<&'a str>,
     /// The attempt's number, from 1.
     pub attempt: u32,
+    /// Which replay it was made in; 0 before the first.
+    pub replay: u32,
     /// How much later than due it was taken up, in milliseconds.
     pub late_ms: u64,
     /// The plugin that formatted the request: name and content hash. None when no request went out, as below.
@@ -60,6 +62,7 @@ impl WideEvent<'_> {
             merchant = %self.merchant,
             order = self.order,
             attempt = self.attempt,
+            replay = self.replay,
             late_ms = self.late_ms,
             plugin = self.plugin,
             url = self.url,
@@ -174,6 +177,7 @@ mod tests {
             merchant: &merchant,
             order: None,
             attempt,
+            replay: 0,
             late_ms: 0,
             plugin: None,
             url: None,
@@ -189,7 +193,7 @@ mod tests {
     fn event(merchant: &str, attempt: u32) -> Option<Heard> {
         let time = "1970-01-01T00:00:00.000Z";
         Some(Heard::Event(format!(
-            r#"{{"at":"{time}","notification":"n1","merchant":"{merchant}","order":null,"attempt":{attempt},"late_ms":0,"plugin":null,"url":null,"status":null,"result":null,"duration_ms":null,"next":"retry","due":"{time}","reason":"why"}}"#
+            r#"{{"at":"{time}","notification":"n1","merchant":"{merchant}","order":null,"attempt":{attempt},"replay":0,"late_ms":0,"plugin":null,"url":null,"status":null,"result":null,"duration_ms":null,"next":"retry","due":"{time}","reason":"why"}}"#
         )))
     }
 

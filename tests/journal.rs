@@ -6,6 +6,8 @@
 mod conformance;
 #[path = "journal/keeping.rs"]
 mod keeping;
+#[path = "journal/operating.rs"]
+mod operating;
 #[path = "journal/postgres_server.rs"]
 mod postgres_server;
 #[path = "journal/seeking.rs"]

@@ -50,11 +50,11 @@ impl Doors {
 
     fn admit(&self, headers: &HeaderMap, door: Door, now: Instant) -> Result<Caller, Problem> {
         if door == Door::Open {
-            return Ok(Caller { merchant: None });
+            return Ok(Caller::local());
         }
         if self.tokens.is_empty() {
             self.others.take(now).map_err(too_many)?;
-            return Ok(Caller { merchant: None });
+            return Ok(Caller::local());
         }
         let Some((token, bucket)) = presented(headers).and_then(|text| self.find(text)) else {
             self.others.take(now).map_err(too_many)?;
@@ -75,6 +75,7 @@ impl Doors {
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
         }
         Ok(Caller {
+            name: token.name.clone(),
             merchant: match &token.role {
                 Role::Merchant(id) => Some(id.clone()),
                 Role::Ingest | Role::Read | Role::Operate => None,
@@ -105,11 +106,23 @@ fn too_many(after: Duration) -> Problem {
 /// Whoever was let in. Each request has one.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
+    /// The token's name.
+    name: String,
     /// The only merchant that may be asked about.
     merchant: Option<MerchantId>,
 }
 
 impl Caller {
+    /// Whoever needs no token.
+    fn local() -> Self {
+        Self { name: "local".to_owned(), merchant: None }
+    }
+
+    /// What the audit calls it by.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether it may know what is this merchant's.
     pub(super) fn may_see(&self, merchant: &MerchantId) -> bool {
         self.merchant.as_ref().is_none_or(|own| own == merchant)

@@ -40,12 +40,7 @@ async fn take_in(api: &Api, envelope: &Envelope) -> Result<Response, Problem> {
     let id = envelope.notification.id();
     match api.journal.accept(envelope).await.map_err(unavailable)? {
         Acceptance::AlreadyThere => Ok(accepted(id)),
-        Acceptance::Conflict => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "another notification has this id",
-            format!("notification `{id}` is known with other content; an id names one notification for ever"),
-        )
-        .in_field(Some("notification_id".to_owned()))),
+        Acceptance::Conflict => Err(conflict(id)),
         Acceptance::Publish => {
             api.broker.publish(envelope).await.map_err(unavailable)?;
             if let Err(error) = api.journal.accepted(id).await {
@@ -65,12 +60,21 @@ fn accepted(id: &NotificationId) -> Response {
     response
 }
 
-fn invalid(error: InvalidRecord) -> Problem {
+/// Another notification has this id.
+pub(super) fn conflict(id: &NotificationId) -> Problem {
+    let detail =
+        format!("notification `{id}` is known with other content; an id names one notification for ever");
+    Problem::new(StatusCode::CONFLICT, "another notification has this id", detail)
+        .in_field(Some("notification_id".to_owned()))
+}
+
+/// It is no record.
+pub(super) fn invalid(error: InvalidRecord) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not a payment result", &error).in_field(error.field)
 }
 
 /// A record without an id is given one; otherwise the text stays as it is, to the byte.
-fn with_id(body: Bytes) -> Bytes {
+pub(super) fn with_id(body: Bytes) -> Bytes {
     #[derive(Deserialize)]
     struct Probe {
         notification_id: Option<IgnoredAny>,

@@ -3,14 +3,22 @@
 //! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
 //! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod audit;
+mod counts;
 mod doors;
 mod ingest;
+mod ladder;
 mod live;
+mod merchants;
 mod metrics;
 mod openapi;
+mod order;
+mod page;
 mod plugins;
+mod poison;
 mod problem;
 mod rate;
+mod replay;
 mod serve;
 mod settings;
 mod tls;
@@ -34,8 +42,10 @@ use crate::live::Live;
 
 pub use doors::Rates;
 use doors::{Caller, Doorkeeper, Doors};
+pub use merchants::{MerchantFacts, Merchants, PluginFacts};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use replay::{NotReplayed, begin_anew};
 pub use serve::serve;
 pub use settings::{Settings, TlsFiles};
 pub use tls::{InvalidTls, Tls};
@@ -56,7 +66,44 @@ pub struct Route {
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
     Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route {
+        method: "POST",
+        path: "/v1/notifications/{id}/replay",
+        door: Door::Operate,
+        handler: || post(replay::replay),
+    },
     Route { method: "GET", path: "/v1/live", door: Door::Read, handler: || get(live::live) },
+    Route { method: "GET", path: "/v1/merchants", door: Door::Read, handler: || get(merchants::list) },
+    Route { method: "GET", path: "/v1/merchants/{id}", door: Door::Read, handler: || get(merchants::one) },
+    Route {
+        method: "POST",
+        path: "/v1/merchants/{id}/pause",
+        door: Door::Operate,
+        handler: || post(merchants::pause),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/merchants/{id}/resume",
+        door: Door::Operate,
+        handler: || post(merchants::resume),
+    },
+    Route { method: "GET", path: "/v1/ladder", door: Door::Read, handler: || get(ladder::ladder) },
+    Route { method: "GET", path: "/v1/holds", door: Door::Read, handler: || get(ladder::holds) },
+    Route { method: "GET", path: "/v1/poison", door: Door::Read, handler: || get(poison::list) },
+    Route { method: "GET", path: "/v1/poison/{id}", door: Door::Read, handler: || get(poison::one) },
+    Route {
+        method: "POST",
+        path: "/v1/poison/{id}/mend",
+        door: Door::Operate,
+        handler: || post(poison::mend),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/poison/{id}/discard",
+        door: Door::Operate,
+        handler: || post(poison::discard),
+    },
+    Route { method: "GET", path: "/v1/audit", door: Door::Read, handler: || get(audit::audit) },
     Route { method: "GET", path: "/v1/plugins", door: Door::Read, handler: || get(plugins::list) },
     Route {
         method: "POST",
@@ -79,6 +126,8 @@ pub struct Api {
     journal: Arc<dyn Journal>,
     plugins: Arc<dyn Plugins>,
     live: Live,
+    merchants: Arc<dyn Merchants>,
+    counts: Arc<counts::Latest>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
@@ -90,11 +139,13 @@ impl Api {
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         plugins: Arc<dyn Plugins>,
+        merchants: Arc<dyn Merchants>,
         live: Live,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        Self { broker, journal, plugins, live, turns: Arc::default(), metrics }
+        let (counts, turns) = (Arc::default(), Arc::default());
+        Self { broker, journal, plugins, merchants, live, counts, turns, metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are

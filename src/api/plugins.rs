@@ -4,14 +4,17 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::doors::Caller;
+use super::order::Reason;
 use super::problem::Problem;
 use super::{Api, not_found, unavailable};
 use crate::domain::Moment;
+use crate::journal::{Deed, Noted};
 
 /// Whoever looks after the plugins.
 #[async_trait::async_trait]
@@ -95,22 +98,32 @@ pub(super) async fn list(State(api): State<Api>) -> Response {
 #[serde(deny_unknown_fields)]
 struct Rollback {
     to: Option<String>,
+    reason: Option<Reason>,
 }
 
-/// `POST /v1/plugins/{name}/rollback`, with `{"to": "hash"}` or without a body.
+/// `POST /v1/plugins/{name}/rollback`, with `{"to": "hash", "reason": "why"}`, one of both, or without a body.
 pub(super) async fn roll_back(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let Rollback { to } = if body.is_empty() {
+    let Rollback { to, reason } = if body.is_empty() {
         Rollback::default()
     } else {
         serde_json::from_slice(&body)
             .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not a rollback", error))?
     };
+    let order = reason.unwrap_or_default().order(&caller);
     match api.plugins.roll_back(&name, to).await {
-        Ok(row) => Ok(Json(row).into_response()),
+        Ok(row) => {
+            let noted = Noted { deed: Deed::Rollback, whom: format!("{name} to {}", row.hash), order };
+            if let Err(error) = api.journal.note(noted).await {
+                // It runs, and a journal that is away must not keep a bad version running.
+                tracing::error!(plugin = name, by = caller.name(), %error, "a rollback is not in the audit");
+            }
+            Ok(Json(row).into_response())
+        }
         Err(error @ RollbackError::Unknown(_)) => Err(not_found(error)),
         Err(error @ RollbackError::Refused(_)) => Err(Problem::new(StatusCode::CONFLICT, "refused", error)),
         Err(error @ RollbackError::Stopping) => Err(unavailable(error)),

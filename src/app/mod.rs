@@ -9,6 +9,7 @@ mod catalogue;
 mod dropin;
 mod kept;
 mod load;
+mod merchants;
 mod prepare;
 mod ready;
 mod watch;
@@ -52,7 +53,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let tls = config.api.tls.as_ref().map(api::Tls::load).transpose()?;
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
-    let at_start = merchants.all().len();
+    let (at_start, all_merchants) = (merchants.all().len(), merchants.clone());
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -65,8 +66,12 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows)
             .telling(live.clone());
+    // Before anything is attempted.
+    deliverer.pauses().look().await?;
+    let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), live, registry);
+    let (plugins, shown) = (Arc::new(plugins), Arc::new(shown));
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), plugins, shown, live, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
     let mut serving =

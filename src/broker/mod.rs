@@ -14,8 +14,11 @@
 
 pub mod amqp;
 pub mod embedded;
+mod poison;
 
 use async_trait::async_trait;
+
+pub use poison::{PoisonMessage, PoisonPage, PoisonRow};
 
 use crate::domain::{Envelope, MerchantId, OutcomeEvent, Recorded, Unreadable};
 
@@ -54,6 +57,36 @@ pub trait Broker: Send + Sync {
 
     /// Hands out no more deliveries. Those that are out can still be settled.
     async fn stop_taking(&self);
+
+    /// How many messages lie in the poison queue.
+    ///
+    /// # Errors
+    /// It cannot be looked into.
+    async fn poison_count(&self) -> Result<u64, BrokerError>;
+
+    /// Some of them, without the first so many. A broker may bound how far it looks.
+    ///
+    /// # Errors
+    /// It cannot be looked into.
+    async fn poisoned(&self, skip: usize, most: usize) -> Result<PoisonPage, BrokerError>;
+
+    /// One of them, whole.
+    ///
+    /// # Errors
+    /// It cannot be looked into.
+    async fn poison_message(&self, id: &str) -> Result<Option<PoisonMessage>, BrokerError>;
+
+    /// Takes the message of that id out of the poison queue, once the envelope is durable in its place. False if it is not there.
+    ///
+    /// # Errors
+    /// It may be there still, and the envelope, too.
+    async fn put_back(&self, id: &str, envelope: &Envelope) -> Result<bool, BrokerError>;
+
+    /// Throws the message of that id away. False if it is not there.
+    ///
+    /// # Errors
+    /// It may be there still.
+    async fn discard(&self, id: &str) -> Result<bool, BrokerError>;
 
     /// Whether the broker can be reached and used just now; if not, why.
     fn ready(&self) -> Result<(), String>;

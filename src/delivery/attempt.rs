@@ -51,6 +51,7 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         request.headers.insert(AUTHORIZATION, authorization.clone());
     }
     let mut record = record_of(&request, &context, plugin);
+    record.replay = envelope.progress.replay;
     let mut failed = None;
     let happened = match merchant.way.client().send(request).await {
         // No request went out, so there is no attempt to record or to spend.
@@ -112,6 +113,7 @@ fn record_of(
         reply: None,
         result: String::new(),
         detail: None,
+        replay: 0,
     }
 }
 

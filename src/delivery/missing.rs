@@ -99,7 +99,7 @@ impl Deliverer {
                 return 0;
             }
             tracing::warn!(%notification, outcome = event.outcome, "the payment centre may not have known how it ended and is told");
-            self.journal.told(notification).await;
+            self.journal.told(notification, event.replay).await;
         }
         untold.len()
     }

@@ -8,6 +8,7 @@ mod attempt;
 mod breakers;
 mod merchant;
 mod missing;
+mod pauses;
 mod release;
 mod shadow;
 mod traffic;
@@ -36,12 +37,13 @@ use breakers::Breakers;
 pub use breakers::Metrics;
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
+pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
 use traffic::Traffic;
 use under_way::UnderWay;
 use way::Slots;
-pub use way::Way;
+pub use way::{Traffic as WayTraffic, Way};
 use wide_event::{entry, tell};
 
 /// Beside a message in the poison queue.
@@ -84,7 +86,8 @@ pub struct Deliverer {
     live: Option<Live>,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
-    changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
+    changes: Mutex<mpsc::Receiver<release::Change>>,
+    pauses: Arc<Pauses>,
 }
 
 impl Deliverer {
@@ -104,6 +107,7 @@ impl Deliverer {
         let Rules { policy, slots, slow_slots, .. } = rules;
         let traffic = metrics.traffic.clone();
         let (releases, changes) = release::channel();
+        let pauses = Arc::new(Pauses::new(Arc::clone(&journal), releases.clone()));
         Self {
             broker,
             journal,
@@ -119,6 +123,7 @@ impl Deliverer {
             live: None,
             releases,
             changes: Mutex::new(changes),
+            pauses,
         }
     }
 
@@ -134,6 +139,12 @@ impl Deliverer {
         self.releases.clone()
     }
 
+    /// The merchants that are paused. Whoever starts the deliverer has [looked](Pauses::look) before.
+    #[must_use]
+    pub fn pauses(&self) -> Arc<Pauses> {
+        Arc::clone(&self.pauses)
+    }
+
     /// Works until the broker has no more to give, which is after [`Broker::stop_taking`]; then finishes what is
     /// under way, for at most `drain`, and hands back the rest.
     pub async fn run(self, drain: Duration) {
@@ -146,6 +157,8 @@ impl Deliverer {
         let releaser = Arc::clone(&this);
         let until = drained.clone();
         let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
+        let (pauses, until) = (this.pauses(), drained.clone());
+        let watching = tokio::spawn(async move { pauses.watch(until).await });
         let (beside, until) = (Arc::clone(&this), drained.clone());
         let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
         let mut under_way = JoinSet::new();
@@ -171,6 +184,7 @@ impl Deliverer {
         }
         report(seeking.await);
         report(releasing.await);
+        report(watching.await);
         report(comparing.await);
     }
 
@@ -278,8 +292,11 @@ impl Deliverer {
     /// What comes of the attempt.
     async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
-        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
+        if self.pauses.of(id).is_some() {
+            return held(HoldReason::Paused);
+        }
+        let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let slots = match envelope.lane {
             Lane::Main => &self.slots,
             Lane::Slow => &self.slow_slots,
@@ -324,8 +341,9 @@ impl Deliverer {
             }
             NextStep::Finish(outcome) => {
                 let attempts = outcome.attempts(envelope.progress.attempt);
-                let first_seen = envelope.progress.first_seen;
-                self.finish(&envelope, receipt, Ending { outcome, attempts, first_seen, at, recorded }).await
+                let Progress { first_seen, replay, .. } = envelope.progress;
+                let ending = Ending { outcome, attempts, first_seen, at, replay, recorded };
+                self.finish(&envelope, receipt, ending).await
             }
         };
         settled(result, Some(&envelope));
@@ -352,15 +370,16 @@ impl Deliverer {
         receipt: Box<dyn Receipt>,
         ending: Ending,
     ) -> Result<(), BrokerError> {
-        let Ending { outcome, attempts, first_seen, at, recorded } = ending;
+        let Ending { outcome, attempts, first_seen, at, replay, recorded } = ending;
         let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
+        let event = event.of_replay(replay);
         match outcome {
             Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await?,
             Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
                 receipt.finish(&event, recorded).await?;
             }
         }
-        self.journal.told(envelope.notification.id()).await;
+        self.journal.told(envelope.notification.id(), replay).await;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! Notifications that were held because of a plugin go on the moment there is one that may work.
+//! Notifications that were held go on the moment that what held them is gone.
 //!
-//! Whoever changes what a merchant is served with (its plugin's version, its settings, its keys, or the merchant itself)
+//! Whoever resumes a merchant that was paused, or changes what a merchant is served with (its plugin's version, its settings, its keys, or the merchant itself)
 //! says so through [`Releases`]. What the journal knows as held for that merchant is brought forward to now. Where the broker cannot reach
 //! the message that still lies on its rung, there are two of one notification, and that one is then behind, which is
 //! what [`take_up`](crate::domain::take_up) is for.
@@ -29,20 +29,41 @@ const WAITING_CHANGES: usize = 16;
 
 /// A way to tell a [`Deliverer`] that merchants may be served again. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Releases(mpsc::Sender<Arc<[MerchantId]>>);
+pub struct Releases(mpsc::Sender<Change>);
+
+/// Of some merchants something has changed.
+#[derive(Debug)]
+pub(super) struct Change {
+    merchants: Arc<[MerchantId]>,
+    /// What for whatever is held goes on.
+    causes: &'static [&'static str],
+    /// Whether they are served with something else now.
+    served_anew: bool,
+}
 
 impl Releases {
     /// What these merchants are served with has changed, and has already taken effect: what is held for them goes on.
     /// Their breakers are closed. Waits while many such changes are being acted upon; does nothing once deliveries have ended.
     pub async fn release(&self, merchants: impl IntoIterator<Item = MerchantId>) {
-        let merchants: Arc<[MerchantId]> = merchants.into_iter().collect();
-        if !merchants.is_empty() {
-            let _ended = self.0.send(merchants).await;
+        let merchants = merchants.into_iter().collect();
+        self.send(Change { merchants, causes: HoldReason::MENDABLE, served_anew: true }).await;
+    }
+
+    /// These merchants are paused no more: what is held for that goes on. Otherwise as [`release`](Self::release), and nothing
+    /// becomes of their breakers.
+    pub(super) async fn resume(&self, merchants: Vec<MerchantId>) {
+        self.send(Change { merchants: merchants.into(), causes: HoldReason::PAUSES, served_anew: false })
+            .await;
+    }
+
+    async fn send(&self, change: Change) {
+        if !change.merchants.is_empty() {
+            let _ended = self.0.send(change).await;
         }
     }
 }
 
-pub(super) fn channel() -> (Releases, mpsc::Receiver<Arc<[MerchantId]>>) {
+pub(super) fn channel() -> (Releases, mpsc::Receiver<Change>) {
     let (sender, receiver) = mpsc::channel(WAITING_CHANGES);
     (Releases(sender), receiver)
 }
@@ -52,19 +73,22 @@ impl Deliverer {
     pub(super) async fn release_what_is_held(&self, mut draining: watch::Receiver<bool>) {
         let mut changes = self.changes.lock().await;
         loop {
-            let merchants = tokio::select! {
-                Some(merchants) = changes.recv() => merchants,
+            let change = tokio::select! {
+                Some(change) = changes.recv() => change,
                 _ = draining.wait_for(|draining| *draining) => return,
             };
-            self.breakers.forget(&merchants);
-            for merchant in merchants.iter().filter_map(|merchant| self.merchants.get(merchant)) {
-                merchant.way.begin_anew();
+            let Change { merchants, served_anew, .. } = &change;
+            if *served_anew {
+                self.breakers.forget(merchants);
+                for merchant in merchants.iter().filter_map(|merchant| self.merchants.get(merchant)) {
+                    merchant.way.begin_anew();
+                }
             }
             let now = clock::now();
             let mut from = None;
             let mut released = 0;
             while !*draining.borrow() {
-                let Some((published, next)) = self.release_some(now, &merchants, from).await else { break };
+                let Some((published, next)) = self.release_some(now, &change, from).await else { break };
                 released += published;
                 from = next;
                 if from.is_none() {
@@ -75,7 +99,8 @@ impl Deliverer {
                 tracing::info!(
                     released,
                     merchants = merchants.len(),
-                    "what was held because of a plugin goes on"
+                    causes = ?change.causes,
+                    "what was held goes on"
                 );
             }
         }
@@ -85,11 +110,10 @@ impl Deliverer {
     async fn release_some(
         &self,
         now: Moment,
-        merchants: &Arc<[MerchantId]>,
+        change: &Change,
         from: Option<ReleasePlace>,
     ) -> Option<(usize, Option<ReleasePlace>)> {
-        let merchants = Arc::clone(merchants);
-        let causes = HoldReason::MENDABLE;
+        let (merchants, causes) = (Arc::clone(&change.merchants), change.causes);
         let release = Release { now, merchants, causes, due_after: DUE_ANYHOW, from, most: BATCH };
         let released = match self.journal.release(release).await {
             Ok(released) => released,

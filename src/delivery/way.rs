@@ -25,6 +25,17 @@ pub struct Way {
     own: Arc<Own>,
 }
 
+/// How it is on the way to a merchant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// The lane in which the merchant is.
+    pub lane: Lane,
+    /// Whether its endpoint's breaker is anything but closed.
+    pub down: bool,
+    /// How many attempts this gateway has under way.
+    pub in_flight: usize,
+}
+
 /// The slots of one lane, which merchants share.
 pub(super) struct Slots {
     free: Arc<Semaphore>,
@@ -92,6 +103,13 @@ impl Way {
     /// Whether its endpoint's breaker is open.
     pub(super) fn is_down(&self) -> bool {
         self.own.gate().is_down()
+    }
+
+    /// How it is there just now.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let gate = self.own.gate();
+        Traffic { lane: gate.lane(), down: gate.is_down(), in_flight: gate.under_way() }
     }
 
     /// It is somewhere else now: nothing is known of its endpoint any more.
@@ -178,8 +196,13 @@ mod tests {
     use super::*;
     use crate::domain::{AttemptNumber, Moment};
 
-    const NEW: Progress =
-        Progress { attempt: AttemptNumber::FIRST, due: Moment::EPOCH, first_seen: Moment::EPOCH, held: None };
+    const NEW: Progress = Progress {
+        attempt: AttemptNumber::FIRST,
+        due: Moment::EPOCH,
+        first_seen: Moment::EPOCH,
+        held: None,
+        replay: 0,
+    };
 
     fn bounded(in_flight: usize) -> GatePolicy {
         GatePolicy { in_flight, ..GatePolicy::default() }

@@ -21,9 +21,10 @@ pub(super) fn entry(
     step: &NextStep,
 ) -> Entry {
     let at = clock::now();
+    let replay = envelope.progress.replay;
     let state = match step {
         NextStep::Retry(progress) => {
-            State::Waiting { next_attempt: progress.attempt.get(), due: progress.due }
+            State::Waiting { next_attempt: progress.attempt.get(), due: progress.due, replay }
         }
         NextStep::Hold(progress, reason) => State::Held {
             next_attempt: progress.attempt.get(),
@@ -32,12 +33,14 @@ pub(super) fn entry(
             reason: reason.to_string(),
             holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
             since: progress.held.map_or(at, |held| held.since),
+            replay,
         },
         NextStep::Finish(outcome) => State::Ended {
             outcome: outcome.name().to_owned(),
             detail: outcome.detail().map(str::to_owned),
             attempts_made: outcome.attempts(envelope.progress.attempt),
             ended_at: at,
+            replay,
         },
     };
     Entry {
@@ -51,6 +54,7 @@ pub(super) fn entry(
         attempt,
         transcript: transcript.map(|transcript| journal::Transcript {
             number: envelope.progress.attempt.get(),
+            replay,
             content: transcript.to_json(),
         }),
     }
@@ -76,6 +80,7 @@ pub(super) fn tell(
         merchant: envelope.notification.merchant(),
         order: envelope.notification.record.merchant_order_id.as_deref(),
         attempt: envelope.progress.attempt.get(),
+        replay: envelope.progress.replay,
         late_ms: whole_milliseconds(late),
         plugin: attempt.map(|attempt| attempt.plugin.as_str()),
         url: attempt.map(|attempt| attempt.url.as_str()),

@@ -24,8 +24,12 @@ pub mod headers {
     pub const HOLDS: &str = "paynotify-holds";
     /// When the first of the holds in a row began, in milliseconds since the epoch.
     pub const HELD_SINCE: &str = "paynotify-held-since";
+    /// Which replay this is, from 1; absent before the first.
+    pub const REPLAY: &str = "paynotify-replay";
     /// Beside a message in the poison queue: why it is there, for people.
     pub const POISON_REASON: &str = "paynotify-poison-reason";
+    /// Beside a message in the poison queue: since when, in milliseconds since the epoch.
+    pub const POISONED_AT: &str = "paynotify-poisoned-at";
 }
 
 /// The number of an attempt: 1 for the first. A hold does not count.
@@ -75,6 +79,8 @@ pub struct Progress {
     pub first_seen: Moment,
     /// Whether it waits for something else than its ladder.
     pub held: Option<Held>,
+    /// How often it has been begun anew by an operator ([`begin_anew`](super::begin_anew)); attempts are counted from 1 in each.
+    pub replay: u32,
 }
 
 impl Progress {
@@ -82,7 +88,7 @@ impl Progress {
     #[must_use]
     pub fn new(notification: &Notification, now: Moment) -> Self {
         let due = notification.record.not_before.unwrap_or(now);
-        Self { attempt: AttemptNumber::FIRST, due, first_seen: now, held: None }
+        Self { attempt: AttemptNumber::FIRST, due, first_seen: now, held: None, replay: 0 }
     }
 
     /// The same place, due now: what held it is gone. Its row of holds begins anew, so that it waits little again should
@@ -100,6 +106,9 @@ impl Progress {
             (headers::DUE, self.due.unix_milliseconds().to_string()),
             (headers::FIRST_SEEN, self.first_seen.unix_milliseconds().to_string()),
         ];
+        if self.replay > 0 {
+            pairs.push((headers::REPLAY, self.replay.to_string()));
+        }
         if let Some(held) = self.held {
             pairs.push((headers::HOLDS, held.count.to_string()));
             pairs.push((headers::HELD_SINCE, held.since.unix_milliseconds().to_string()));
@@ -115,6 +124,9 @@ impl Progress {
         let mut progress = Self::new(notification, now);
         if let Some(attempt) = number::<u32>(headers::ATTEMPT, &header)? {
             progress.attempt = AttemptNumber::new(attempt).ok_or_else(|| wrong(headers::ATTEMPT, "0"))?;
+        }
+        if let Some(replay) = number(headers::REPLAY, &header)? {
+            progress.replay = replay;
         }
         if let Some(due) = number(headers::DUE, &header)? {
             progress.due = Moment::from_unix_milliseconds(due);
@@ -229,7 +241,7 @@ mod tests {
         let progress = read(&[]).expect("valid").progress;
         assert_eq!(
             progress,
-            Progress { attempt: AttemptNumber::FIRST, due: NOW, first_seen: NOW, held: None }
+            Progress { attempt: AttemptNumber::FIRST, due: NOW, first_seen: NOW, held: None, replay: 0 }
         );
     }
 
@@ -240,15 +252,25 @@ mod tests {
             due: Moment::from_unix_milliseconds(7_000),
             first_seen: Moment::from_unix_milliseconds(5_000),
             held: Some(Held { since: Moment::from_unix_milliseconds(6_000), count: NonZeroU32::MIN }),
+            replay: 0,
         };
-        let pairs = progress.to_headers();
-        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        assert_eq!(read(&pairs).expect("valid").progress, progress);
+        for replay in [0, 1, u32::MAX] {
+            let progress = Progress { replay, ..progress };
+            let pairs = progress.to_headers();
+            assert_eq!(pairs.len(), if replay == 0 { 5 } else { 6 }, "what is no replay says nothing of it");
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(read(&pairs).expect("valid").progress, progress);
+        }
     }
 
     #[test]
     fn a_header_that_is_no_number_is_unreadable() {
-        for (name, value) in [(headers::ATTEMPT, "0"), (headers::ATTEMPT, "one"), (headers::DUE, "1.5")] {
+        for (name, value) in [
+            (headers::ATTEMPT, "0"),
+            (headers::ATTEMPT, "one"),
+            (headers::DUE, "1.5"),
+            (headers::REPLAY, "-1"),
+        ] {
             let error = read(&[(name, value)]).expect_err(value);
             assert_eq!(error, Unreadable::Header { name, value: value.to_owned() });
         }

@@ -171,6 +171,12 @@ impl Gate {
         self.breaker.is_open()
     }
 
+    /// How many attempts are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// The merchant is somewhere else now: nothing is known of its endpoint any more.
     pub fn begin_anew(&mut self) {
         self.breaker = Breaker::new(self.policy.breaker);

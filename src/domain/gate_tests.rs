@@ -18,8 +18,13 @@ fn milliseconds(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-const NEW: Progress =
-    Progress { attempt: AttemptNumber::FIRST, due: Moment::EPOCH, first_seen: Moment::EPOCH, held: None };
+const NEW: Progress = Progress {
+    attempt: AttemptNumber::FIRST,
+    due: Moment::EPOCH,
+    first_seen: Moment::EPOCH,
+    held: None,
+    replay: 0,
+};
 
 fn held(since: Moment) -> Progress {
     Progress { held: Some(Held { since, count: NonZeroU32::MIN }), ..NEW }

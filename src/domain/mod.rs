@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`Notification`] (what must be told), [`Envelope`] (that, and how far it has come),
 //! [`Ladder`] (how long to wait), [`Gate`] (whether an attempt may be made now), [`Verdict`] (what a reply means), [`next_step`](fn@next_step) (what follows), [`take_up`] (which of several
-//! messages of one notification goes on).
+//! messages of one notification goes on), [`begin_anew`] (whether one that has ended may).
 
 mod breaker;
 mod envelope;
@@ -22,6 +22,7 @@ mod next_step;
 mod notification;
 mod outcome;
 mod rate;
+mod replay;
 mod share;
 mod standing;
 mod verdict;
@@ -40,6 +41,7 @@ pub use next_step::{Happened, HoldReason, NextStep, Policy, next_step};
 pub use notification::{Channel, Failure, InvalidRecord, Notification, Payer, PaymentStatus, Record, SCHEMA};
 pub use outcome::{Outcome, OutcomeEvent, Recorded};
 pub use rate::{InvalidRate, Rate};
+pub use replay::{NoReplay, ReplayRoute, begin_anew};
 pub use share::fair_share;
 pub use standing::{Beginning, Behind, Ending, Known, Standing, TakeUp, Taken, behind, take_up};
 pub use verdict::{TransportFailure, Verdict};

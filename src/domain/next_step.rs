@@ -17,7 +17,7 @@ pub struct Policy {
     /// The longest wait that a `Retry-After` or a plugin may ask for; longer ones are cut to it.
     pub longest_retry_after: Duration,
     /// How long a notification may be held in a row before it is abandoned to the poison queue. A hold that passes by
-    /// itself (for want of room, over a rate, before an endpoint that is down) never abandons it.
+    /// itself (for want of room, over a rate, before an endpoint that is down), or that an operator wants, never abandons it.
     pub longest_hold: Duration,
     /// How much longer than the message that goes on a further message of the same notification waits. To be longer
     /// than an attempt takes, so that gateways that share their queues do not attempt both at once.
@@ -58,6 +58,8 @@ pub enum Happened {
 pub enum HoldReason {
     /// No merchant of that name is configured; one may be in a minute.
     UnknownMerchant,
+    /// An operator has paused the merchant.
+    Paused,
     /// The plugin trapped, ran over a bound, answered with an error or made an invalid request: what it was.
     PluginFault(String),
     /// The plugin has failed so often in a row with this merchant's notifications that it is not called before then.
@@ -87,12 +89,15 @@ pub enum HoldReason {
     GatewayBusy,
 }
 
+const PAUSED: &str = "paused";
+
 impl HoldReason {
     /// A short name for logs, records and metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::UnknownMerchant => "unknown_merchant",
+            Self::Paused => PAUSED,
             Self::PluginFault(_) => "plugin_fault",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::AddressRefused => "address_refused",
@@ -104,8 +109,9 @@ impl HoldReason {
     }
 
     /// All names that [`name`](Self::name) gives.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "unknown_merchant",
+        PAUSED,
         "plugin_fault",
         "breaker_open",
         "address_refused",
@@ -115,12 +121,13 @@ impl HoldReason {
         "gateway_busy",
     ];
 
-    /// Whether it passes by itself: such a hold is never given up.
+    /// Whether it passes by itself, or by an operator's word: such a hold is never given up.
     fn passes(&self) -> bool {
         match self {
             Self::MerchantBusy { .. }
             | Self::OverRate { .. }
             | Self::EndpointDown { .. }
+            | Self::Paused
             | Self::GatewayBusy => true,
             Self::UnknownMerchant
             | Self::PluginFault(_)
@@ -133,6 +140,9 @@ impl HoldReason {
     pub const MENDABLE: &'static [&'static str] =
         &["plugin_fault", "breaker_open", "unknown_merchant", "address_refused", "endpoint_down"];
 
+    /// The same of what the end of a pause ends.
+    pub const PAUSES: &'static [&'static str] = &[PAUSED];
+
     /// The n-th hold in a row waits twice as long as the one before it, from a least to a most; but never longer than
     /// twice what the row has lasted, so that a row that was begun anew ([`Progress::released`]) waits little again.
     /// What waits at a merchant's [`Gate`](super::Gate) comes back at the moment that this gave it.
@@ -144,7 +154,7 @@ impl HoldReason {
         };
         match self {
             Self::GatewayBusy | Self::UnknownMerchant => doubling(1, 64),
-            Self::PluginFault(_) | Self::AddressRefused => doubling(4, 256),
+            Self::PluginFault(_) | Self::AddressRefused | Self::Paused => doubling(4, 256),
             Self::BreakerOpen { until } => doubling(4, 256).max(until.since(now)),
             Self::MerchantBusy { until } | Self::OverRate { until } | Self::EndpointDown { until } => {
                 until.since(now).max(Duration::from_millis(1))
@@ -157,6 +167,7 @@ impl fmt::Display for HoldReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownMerchant => formatter.write_str("no merchant of that name is configured"),
+            Self::Paused => formatter.write_str("an operator has paused the merchant"),
             Self::PluginFault(fault) => write!(formatter, "the plugin is at fault: {fault}"),
             Self::BreakerOpen { until } => write!(
                 formatter,
@@ -207,8 +218,8 @@ pub fn next_step(
             NextStep::Retry(Progress {
                 attempt: progress.attempt.next(),
                 due: now.after(delay.max(asked)),
-                first_seen: progress.first_seen,
                 held: None,
+                ..progress
             })
         }
     };
@@ -296,7 +307,7 @@ mod tests {
             let policy = Policy::default();
             let mut now = Moment::from_unix_milliseconds(1_000_000);
             let mut progress =
-                Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None };
+                Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None, replay: 3 };
             let mut refusals = 0_usize;
             let mut held_since = None;
             for (happened, random, late) in events {
@@ -325,7 +336,7 @@ mod tests {
                             HoldReason::MerchantBusy { until }
                             | HoldReason::OverRate { until }
                             | HoldReason::EndpointDown { until } => (until.since(now), Duration::from_millis(1)),
-                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_)
+                            HoldReason::UnknownMerchant | HoldReason::PluginFault(_) | HoldReason::Paused
                             | HoldReason::AddressRefused | HoldReason::GatewayBusy => (Duration::ZERO, Duration::from_secs(256)),
                         };
                         let wait = next.due.since(now);
@@ -353,7 +364,7 @@ mod tests {
                     }
                     (happened, step) => prop_assert!(false, "{happened:?} led to {step:?}"),
                 }
-                prop_assert_eq!(progress.first_seen.unix_milliseconds(), 1_000_000);
+                prop_assert_eq!((progress.first_seen.unix_milliseconds(), progress.replay), (1_000_000, 3));
             }
         }
     }
@@ -365,8 +376,13 @@ mod tests {
         let late = began.after(2 * policy.longest_hold);
         let mut held = Held { since: began, count: NonZeroU32::MAX };
         let step = |held, reason| {
-            let progress =
-                Progress { attempt: AttemptNumber::FIRST, due: late, first_seen: began, held: Some(held) };
+            let progress = Progress {
+                attempt: AttemptNumber::FIRST,
+                due: late,
+                first_seen: began,
+                held: Some(held),
+                replay: 0,
+            };
             next_step(progress, &Ladder::default(), &policy, Happened::Held(reason), late, 0)
         };
         let until = late;
@@ -374,6 +390,7 @@ mod tests {
             HoldReason::MerchantBusy { until },
             HoldReason::OverRate { until },
             HoldReason::EndpointDown { until },
+            HoldReason::Paused,
             HoldReason::GatewayBusy,
         ] {
             assert!(matches!(step(held, passes), NextStep::Hold(..)));
@@ -392,10 +409,15 @@ mod tests {
         let began = Moment::EPOCH;
         let released = began.after(policy.longest_hold - Duration::from_secs(1));
         let held = Held { since: began, count: NonZeroU32::new(900).expect("not zero") };
-        let progress =
-            Progress { attempt: AttemptNumber::FIRST, due: released, first_seen: began, held: Some(held) };
+        let progress = Progress {
+            attempt: AttemptNumber::FIRST,
+            due: released,
+            first_seen: began,
+            held: Some(held),
+            replay: 0,
+        };
         let mut progress = progress.released(released);
-        assert_eq!((progress.place(), progress.due), ((1, 900), released));
+        assert_eq!((progress.place(), progress.due), ((0, 1, 900), released));
         let mut waits = Vec::new();
         let mut now = progress.due;
         for _ in 0..8 {
@@ -415,7 +437,8 @@ mod tests {
     fn a_hold_that_never_ends_is_abandoned() {
         let policy = Policy::default();
         let mut now = Moment::EPOCH;
-        let mut progress = Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None };
+        let mut progress =
+            Progress { attempt: AttemptNumber::FIRST, due: now, first_seen: now, held: None, replay: 0 };
         let mut holds = 0;
         loop {
             let happened = Happened::Held(HoldReason::PluginFault("trap".into()));

@@ -85,12 +85,20 @@ pub struct OutcomeEvent {
     pub outcome: &'static str,
     /// [`Outcome::detail`].
     pub detail: Option<String>,
-    /// How many attempts were made.
+    /// How many attempts were made; of a replay, in that replay.
     pub attempts: u32,
     /// When the gateway first saw it.
     pub first_seen: Moment,
     /// When it ended.
     pub ended_at: Moment,
+    /// Which replay ended, from 1. Left out of the event of what was never replayed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub replay: u32,
+}
+
+/// For serde, which asks by reference.
+fn is_none(replay: &u32) -> bool {
+    *replay == 0
 }
 
 impl OutcomeEvent {
@@ -114,7 +122,14 @@ impl OutcomeEvent {
             attempts,
             first_seen,
             ended_at,
+            replay: 0,
         }
+    }
+
+    /// The same, for the end of that replay.
+    #[must_use]
+    pub fn of_replay(self, replay: u32) -> Self {
+        Self { replay, ..self }
     }
 
     /// `<outcome>.<merchant>`.

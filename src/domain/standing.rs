@@ -22,6 +22,8 @@ pub struct Ending {
     pub first_seen: Moment,
     /// When it ended.
     pub at: Moment,
+    /// Which replay ended: [`Progress::replay`].
+    pub replay: u32,
     /// That this is durable.
     pub recorded: Recorded,
 }
@@ -50,7 +52,7 @@ pub enum Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beginning {
     /// The attempt's [`Progress::place`].
-    pub place: (u32, u32),
+    pub place: (u32, u32, u32),
     /// The gateway that makes it: a number that each process draws for itself.
     pub gateway: u64,
     /// When.
@@ -165,6 +167,8 @@ pub fn take_up(
 #[must_use]
 pub fn behind(progress: &Progress, redelivered: bool, standing: Standing, lag: Duration) -> Option<Behind> {
     match standing {
+        // It was begun anew, and the journal forgot that: as one that is further than the journal, it goes on.
+        Standing::Ended(ending) if progress.replay > ending.replay => None,
         Standing::Ended(ending) if redelivered => Some(Behind::Finish(ending)),
         Standing::Ended(ending) => Some(Behind::Forget(ending.recorded)),
         Standing::Waiting(latest) if progress.place() >= latest.place() => None,
@@ -174,10 +178,10 @@ pub fn behind(progress: &Progress, redelivered: bool, standing: Standing, lag: D
 }
 
 impl Progress {
-    /// What a later progress of the same notification has more of: attempts, and then holds of one attempt.
+    /// What a later progress of the same notification has more of: replays, attempts of one replay, and then holds of one attempt.
     #[must_use]
-    pub fn place(&self) -> (u32, u32) {
-        (self.attempt.get(), self.held.map_or(0, |held| held.count.get()))
+    pub fn place(&self) -> (u32, u32, u32) {
+        (self.replay, self.attempt.get(), self.held.map_or(0, |held| held.count.get()))
     }
 }
 

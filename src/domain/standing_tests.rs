@@ -1,7 +1,9 @@
 //! Several messages of one notification, gateways that crash, and an operator: held against a model.
 
 use super::*;
-use crate::domain::{Happened, Ladder, NextStep, Policy, TransportFailure, Verdict, next_step};
+use crate::domain::{
+    Happened, Ladder, NextStep, Policy, ReplayRoute, TransportFailure, Verdict, begin_anew, next_step,
+};
 use proptest::prelude::*;
 
 const LAG: Duration = Duration::from_secs(30);
@@ -26,7 +28,8 @@ enum Stage {
 
 enum Todo {
     Park(Progress),
-    Tell,
+    /// The end of that replay.
+    Tell(u32),
     Forget,
 }
 
@@ -42,14 +45,19 @@ struct World {
     now: Moment,
     messages: Vec<Message>,
     latest: Option<Progress>,
-    ended: Option<Outcome>,
+    /// How it ended, and as which replay; nothing while it is under way.
+    ended: Option<(Outcome, u32)>,
+    /// Whether the payment centre is known to have been told of that.
+    told: bool,
+    /// How often it was begun anew.
+    replays: u32,
     begun: Option<Beginning>,
     /// Attempts whose message was lost with the connection, under way at gateways that live.
     orphans: Vec<Orphan>,
     /// How often each gateway has been started anew: one that comes up again is another one.
     lives: [u64; 3],
     refusals: usize,
-    sent: Vec<(u32, u32)>,
+    sent: Vec<(u32, u32, u32)>,
     events: usize,
     /// The most messages there were at a time.
     most: usize,
@@ -68,6 +76,8 @@ impl World {
             messages,
             latest: None,
             ended: None,
+            told: false,
+            replays: 0,
             begun: None,
             orphans: Vec::new(),
             lives: [0; 3],
@@ -84,14 +94,15 @@ impl World {
 
     fn publish(&mut self) {
         let attempt = crate::domain::AttemptNumber::FIRST;
-        let progress = Progress { attempt, due: self.now, first_seen: self.now, held: None };
+        let progress = Progress { attempt, due: self.now, first_seen: self.now, held: None, replay: 0 };
         self.messages.push(Message { progress, redelivered: false, out: None });
     }
 
     fn known(&self) -> Known {
         match (&self.ended, self.latest) {
-            (Some(outcome), _) => Known::Standing(Standing::Ended(Ending {
+            (Some((outcome, replay)), _) => Known::Standing(Standing::Ended(Ending {
                 outcome: outcome.clone(),
+                replay: *replay,
                 attempts: 0,
                 first_seen: self.now,
                 at: self.now,
@@ -111,7 +122,7 @@ impl World {
     fn todo(behind: Behind) -> Todo {
         match behind {
             Behind::Follow(progress) => Todo::Park(progress),
-            Behind::Finish(_) => Todo::Tell,
+            Behind::Finish(ending) => Todo::Tell(ending.replay),
             Behind::Forget(_) => Todo::Forget,
             Behind::Refuse => panic!("it is the same text"),
         }
@@ -175,7 +186,10 @@ impl World {
                     Todo::Park(progress) => {
                         self.messages.push(Message { progress, redelivered: false, out: None });
                     }
-                    Todo::Tell => self.events += 1,
+                    Todo::Tell(replay) => {
+                        self.events += 1;
+                        self.told |= self.ended.as_ref().is_some_and(|(_, ended)| *ended == replay);
+                    }
                     Todo::Forget => {}
                 }
                 Stage::Published
@@ -199,12 +213,14 @@ impl World {
     fn record(&mut self, progress: &Progress, redelivered: bool, happened: Happened) -> Todo {
         let ladder = Ladder::default();
         match next_step(*progress, &ladder, &Policy::default(), happened, self.now, 0) {
-            NextStep::Finish(outcome) if self.ended.is_none() => {
-                self.ended = Some(outcome);
-                Todo::Tell
+            NextStep::Finish(outcome) if self.is_to_end(progress.replay) => {
+                self.ended = Some((outcome, progress.replay));
+                self.told = false;
+                Todo::Tell(progress.replay)
             }
             NextStep::Retry(next) | NextStep::Hold(next, _)
-                if self.ended.is_none() && self.latest.is_none_or(|latest| latest.place() < next.place()) =>
+                if self.is_to_end(next.replay)
+                    && self.latest.is_none_or(|latest| latest.place() < next.place()) =>
             {
                 self.latest = Some(next);
                 Todo::Park(next)
@@ -213,6 +229,31 @@ impl World {
                 let Known::Standing(standing) = self.known() else { panic!("it has come somewhere") };
                 Self::todo(behind(progress, redelivered, standing, LAG).expect("it is behind"))
             }
+        }
+    }
+
+    /// Whether the replay of that number has not ended, and no later one was begun.
+    fn is_to_end(&self, replay: u32) -> bool {
+        self.ended.is_none() && self.latest.map_or(0, |latest| latest.replay) <= replay
+    }
+
+    /// An operator wants it told once more: the journal is told first, and then, unless that is `cut_off`, a message is published.
+    fn begin_anew(&mut self, cut_off: bool) {
+        let Known::Standing(standing) = self.known() else { return };
+        let Ok(progress) = begin_anew(Some(&standing), self.told, ReplayRoute::Id, self.now) else { return };
+        assert!(self.told, "an end that was never told would be forgotten");
+        (self.ended, self.latest, self.told) = (None, Some(progress), false);
+        self.replays += 1;
+        if !cut_off {
+            self.put_back();
+        }
+    }
+
+    /// Publishes what is under way from the journal: at once, or because it was missing.
+    fn put_back(&mut self) {
+        if let (None, Some(latest)) = (&self.ended, self.latest) {
+            let progress = Progress { due: self.now, ..latest };
+            self.messages.push(Message { progress, redelivered: false, out: None });
         }
     }
 
@@ -225,6 +266,10 @@ impl World {
     fn settle(&mut self) {
         for _ in 0..10_000 {
             self.end_orphan();
+            if self.messages.is_empty() && self.ended.is_none() {
+                // Nothing has been heard of it for long.
+                self.put_back();
+            }
             if self.messages.is_empty() {
                 return;
             }
@@ -254,6 +299,11 @@ enum Event {
     },
     EndOrphan,
     Publish,
+    /// The search for what is missing finds it.
+    PutBack,
+    BeginAnew {
+        cut_off: bool,
+    },
     Pass(u64),
     /// An operator deletes a queue.
     Delete {
@@ -268,6 +318,8 @@ fn any_event(gateways: usize) -> impl Strategy<Value = Event> {
         2 => (0..gateways).prop_map(|gateway| Event::Cut { gateway }),
         2 => Just(Event::EndOrphan),
         1 => Just(Event::Publish),
+        1 => Just(Event::PutBack),
+        2 => any::<bool>().prop_map(|cut_off| Event::BeginAnew { cut_off }),
         4 => (0..200_000u64).prop_map(Event::Pass),
         1 => (0..6usize).prop_map(|message| Event::Delete { message }),
     ]
@@ -289,6 +341,8 @@ fn run(world: &mut World, events: Vec<Event>, trouble: Trouble) {
             Event::Cut { gateway } if trouble != Trouble::None => world.cut(gateway),
             Event::EndOrphan => world.end_orphan(),
             Event::Publish => world.publish(),
+            Event::PutBack => world.put_back(),
+            Event::BeginAnew { cut_off } => world.begin_anew(cut_off),
             Event::Pass(_) if world.prompt && world.attempting() => {}
             Event::Pass(milliseconds) => world.now = world.now.after(Duration::from_millis(milliseconds)),
             // The message of an attempt that is under way without it would have to tell its end. When that is deleted, the
@@ -303,19 +357,29 @@ fn run(world: &mut World, events: Vec<Event>, trouble: Trouble) {
             }
             Event::Crash { .. } | Event::Cut { .. } | Event::Delete { .. } => {}
         }
-        assert!(!world.messages.is_empty() || world.events > 0, "lost");
+        // What was begun anew and never published is found missing, as long as the journal says that it is under way.
+        let replayed = world.ended.is_none() && world.latest.is_some_and(|latest| latest.replay > 0);
+        assert!(!world.messages.is_empty() || world.told || replayed, "lost");
         let replaced = |message: &&Message| matches!(message.out, Some((_, Stage::Published)));
         world.most = world.most.max(world.messages.len() - world.messages.iter().filter(replaced).count());
     }
     world.settle();
-    assert!(world.ended.is_some() && world.events > 0, "it ended and was told");
+    assert!(world.ended.is_some() && world.told, "it ended and was told");
+    let (_, replay) = world.ended.as_ref().expect("it has ended");
+    assert_eq!(*replay, world.replays, "the last replay is the one that ended");
+}
+
+/// How many attempts a merchant that refuses so often gets to see, in the first run and so many replays.
+fn attempts_in_all(refusals: usize, replays: u32) -> usize {
+    let runs = 0..=replays;
+    runs.fold(0, |made, _| made + (refusals.saturating_sub(made) + 1).min(7))
 }
 
 #[test]
 fn one_that_was_cut_off_goes_on_in_time_and_a_further_one_waits_behind() {
     let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
     let attempt = crate::domain::AttemptNumber::FIRST;
-    let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+    let first = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None, replay: 0 };
     let latest = Progress { attempt: attempt.next(), due: at(4_000), ..first };
     let followed = |redelivered| {
         let step = behind(&first, redelivered, Standing::Waiting(latest), LAG);
@@ -330,11 +394,11 @@ fn one_that_was_cut_off_goes_on_in_time_and_a_further_one_waits_behind() {
 fn what_an_earlier_beginning_means() {
     let at = |milliseconds| Moment::from_unix_milliseconds(milliseconds);
     let attempt = crate::domain::AttemptNumber::FIRST;
-    let progress = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None };
+    let progress = Progress { attempt, due: at(1_000), first_seen: at(1_000), held: None, replay: 0 };
     let taken = Taken { progress, redelivered: false, gateway: 1, at: at(5_000), lag: LAG };
     let again = Taken { redelivered: true, ..taken };
     let begun =
-        |gateway, milliseconds, again| Beginning { place: (1, 0), gateway, at: at(milliseconds), again };
+        |gateway, milliseconds, again| Beginning { place: (0, 1, 0), gateway, at: at(milliseconds), again };
     let said = |taken: &Taken, begun| match take_up(taken, Known::Nothing, begun, |gateway| gateway == 3) {
         TakeUp::Wait => "wait".to_owned(),
         TakeUp::Attempt(beginning) if beginning.again => "again".to_owned(),
@@ -345,7 +409,8 @@ fn what_an_earlier_beginning_means() {
     };
     assert_eq!(said(&taken, None), "attempt");
     assert_eq!(said(&again, None), "attempt", "it was handed out and never begun");
-    assert_eq!(said(&taken, Some(Beginning { place: (1, 1), ..begun(2, 4_900, true) })), "attempt");
+    assert_eq!(said(&taken, Some(Beginning { place: (0, 1, 1), ..begun(2, 4_900, true) })), "attempt");
+    assert_eq!(said(&taken, Some(Beginning { place: (1, 1, 0), ..begun(2, 4_900, true) })), "attempt");
     assert_eq!(said(&taken, Some(begun(2, 4_000, false))), "wait until 34000");
     assert_eq!(said(&Taken { at: at(34_000), ..taken }, Some(begun(2, 4_000, false))), "again");
     assert_eq!(said(&taken, Some(begun(1, 5_000, false))), "attempt", "it asks once more");
@@ -372,8 +437,8 @@ proptest! {
     ) {
         let mut world = World::new(refusals);
         run(&mut world, events, Trouble::None);
-        prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
-        prop_assert_eq!(world.events, 1);
+        prop_assert_eq!(world.sent.len(), attempts_in_all(refusals, world.replays));
+        prop_assert_eq!(world.events, 1 + world.replays as usize);
     }
 
     /// Crashes lose nothing; each message that one cuts off costs one more request and one more event at most; and
@@ -385,7 +450,7 @@ proptest! {
     ) {
         let mut world = World::new(refusals);
         run(&mut world, events, Trouble::CutsAndCrashes);
-        prop_assert!(world.events <= 1 + world.cut_off);
+        prop_assert!(world.events <= 1 + world.replays as usize + world.cut_off);
         let mut places = world.sent.clone();
         places.sort_unstable();
         places.dedup();
@@ -414,7 +479,7 @@ proptest! {
     ) {
         let mut world = World { prompt: true, ..World::new(refusals) };
         run(&mut world, events, Trouble::Cuts);
-        prop_assert_eq!(world.sent.len(), (refusals + 1).min(7));
-        prop_assert!(world.events <= 1 + world.cut_off);
+        prop_assert_eq!(world.sent.len(), attempts_in_all(refusals, world.replays));
+        prop_assert!(world.events <= 1 + world.replays as usize + world.cut_off);
     }
 }

@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 
 use super::found::Missing;
 use super::group::{Command, Row, Sought, Wanted};
+use super::operations::{Operated, Operation, audit_name};
 use super::retention::Retention;
 use super::writer::{Database, Fault, Writer, error};
 use super::{
-    Acceptance, Entry, Journal, JournalError, Recording, Release, ReleasePlace, Released, Search, State,
-    Story,
+    Acceptance, AuditRow, Counts, Entry, Journal, JournalError, Noted, Pause, Recording, Release,
+    ReleasePlace, Released, ReplayOrder, Replayed, Search, State, Story,
 };
-use crate::domain::{Envelope, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
+use crate::domain::{Envelope, Moment, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 
 /// What holds for a journal on any database.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,24 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// What the database said.
     async fn held(&self, release: &Release) -> Result<(Vec<String>, Option<ReleasePlace>), String>;
+
+    /// [`Journal::pauses`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn pauses(&self) -> Result<Vec<Pause>, String>;
+
+    /// [`Journal::audit`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn audit(&self, after: Option<&str>, most: usize) -> Result<Vec<AuditRow>, String>;
+
+    /// [`Journal::counts`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn counts(&self, ended_since: Moment) -> Result<Counts, String>;
 
     /// Ends it.
     async fn close(&self);
@@ -154,9 +173,9 @@ impl<R: Reader> Journal for Batched<R> {
         Ok(Released { envelopes, next })
     }
 
-    async fn told(&self, id: &NotificationId) {
+    async fn told(&self, id: &NotificationId, replay: u32) {
         // A journal that is closed loses no more than the note.
-        let _ = self.commands.send(Command::Told(id.clone())).await;
+        let _ = self.commands.send(Command::Told(id.clone(), replay)).await;
     }
 
     async fn untold(&self, search: Search) -> Result<Vec<OutcomeEvent>, JournalError> {
@@ -171,6 +190,33 @@ impl<R: Reader> Journal for Batched<R> {
 
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError> {
         self.read(self.reader.story(id).await)
+    }
+
+    async fn replay(&self, wanted: ReplayOrder) -> Result<Replayed, JournalError> {
+        match self.ask(|answer| Command::Operate(Operation::Replay(wanted), answer)).await? {
+            Operated::Replayed(replayed) => Ok(*replayed),
+            Operated::Noted(_) => Ok(Replayed::Unknown),
+        }
+    }
+
+    async fn note(&self, noted: Noted) -> Result<bool, JournalError> {
+        let operation = Operation::Note(audit_name(), noted);
+        match self.ask(|answer| Command::Operate(operation, answer)).await? {
+            Operated::Noted(changed) => Ok(changed),
+            Operated::Replayed(_) => Ok(false),
+        }
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, JournalError> {
+        self.read(self.reader.pauses().await)
+    }
+
+    async fn audit(&self, after: Option<&str>, most: usize) -> Result<Vec<AuditRow>, JournalError> {
+        self.read(self.reader.audit(after, most).await)
+    }
+
+    async fn counts(&self, ended_since: Moment) -> Result<Counts, JournalError> {
+        self.read(self.reader.counts(ended_since).await)
     }
 
     fn ready(&self) -> Result<(), String> {

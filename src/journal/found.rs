@@ -44,21 +44,22 @@ pub(super) fn readable(id: &str, state: &str) -> Option<(NotificationId, State)>
 
 /// What a durable state says of how far the notification has come; nothing for one that has only come in.
 pub(super) fn standing(state: &State, first_seen: Moment) -> Option<Standing> {
-    let waiting = |attempt: &u32, due: &Moment, held| {
+    let waiting = |attempt: &u32, due: &Moment, held, replay: &u32| {
         let attempt = AttemptNumber::new(*attempt)?;
-        Some(Standing::Waiting(Progress { attempt, due: *due, first_seen, held }))
+        Some(Standing::Waiting(Progress { attempt, due: *due, first_seen, held, replay: *replay }))
     };
     match state {
         State::Received | State::Accepted => None,
-        State::Waiting { next_attempt, due } => waiting(next_attempt, due, None),
-        State::Held { next_attempt, due, holds, since, .. } => {
-            waiting(next_attempt, due, Some(Held { since: *since, count: *holds }))
+        State::Waiting { next_attempt, due, replay } => waiting(next_attempt, due, None, replay),
+        State::Held { next_attempt, due, holds, since, replay, .. } => {
+            waiting(next_attempt, due, Some(Held { since: *since, count: *holds }), replay)
         }
-        State::Ended { outcome, detail, attempts_made, ended_at } => Some(Standing::Ended(Ending {
+        State::Ended { outcome, detail, attempts_made, ended_at, replay } => Some(Standing::Ended(Ending {
             outcome: Outcome::named(outcome, detail.clone())?,
             attempts: *attempts_made,
             first_seen,
             at: *ended_at,
+            replay: *replay,
             recorded: Recorded::after_commit(),
         })),
     }
@@ -92,8 +93,9 @@ impl Missing {
     pub(super) fn event(self) -> Option<OutcomeEvent> {
         let (notification, state, first_seen) = self.read()?;
         match standing(&state, first_seen)? {
-            Standing::Ended(Ending { outcome, attempts, first_seen, at, .. }) => {
-                Some(OutcomeEvent::new(&notification, &outcome, attempts, first_seen, at))
+            Standing::Ended(Ending { outcome, attempts, first_seen, at, replay, .. }) => {
+                let event = OutcomeEvent::new(&notification, &outcome, attempts, first_seen, at);
+                Some(event.of_replay(replay))
             }
             Standing::Waiting(_) => None,
         }

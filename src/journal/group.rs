@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::found::{Found, Missing, standing};
+use super::operations::{Operated, Operation};
 use super::{Acceptance, Attempt, Entry, JournalError, Recording, Search, State, Transcript};
 use crate::domain::{
     Beginning, Known, MerchantId, Moment, Notification, NotificationId, Recorded, Standing, TakeUp, Taken,
@@ -84,10 +85,11 @@ pub(super) enum Command {
     /// A message of this notification is taken up.
     TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
     Record(Box<Row>, Box<Notes>, Answer<Recording>),
-    /// The payment centre has been told of this one's end.
-    Told(NotificationId),
+    /// The payment centre has been told of the end of this one's replay.
+    Told(NotificationId, u32),
     Seek(Search, Sought, Answer<Vec<Missing>>),
     Release(Wanted, Answer<Vec<Missing>>),
+    Operate(Operation, Answer<Operated>),
     /// Write what is waiting by now, and end.
     Close,
 }
@@ -119,9 +121,11 @@ pub(super) struct Group {
     pub(super) records: Vec<(Row, Answer<Recording>)>,
     pub(super) attempts: Vec<(NotificationId, Attempt)>,
     pub(super) transcripts: Vec<(NotificationId, Moment, Transcript)>,
-    pub(super) told: Vec<NotificationId>,
+    pub(super) told: Vec<(NotificationId, u32)>,
     pub(super) searches: Vec<(Search, Sought, Answer<Vec<Missing>>)>,
     pub(super) releases: Vec<(Wanted, Answer<Vec<Missing>>)>,
+    /// Written after all others.
+    pub(super) operations: Vec<(Operation, Answer<Operated>)>,
 }
 
 /// The answers to a group that was written, in the order in which it was asked.
@@ -132,6 +136,7 @@ pub(super) struct Written {
     pub(super) recordings: Vec<Option<Standing>>,
     pub(super) missing: Vec<Vec<Missing>>,
     pub(super) released: Vec<Vec<Missing>>,
+    pub(super) operated: Vec<Operated>,
 }
 
 /// What the entries of a group come to.
@@ -167,9 +172,10 @@ impl Group {
                         .extend(transcript.map(|transcript| (row.id.clone(), row.at, transcript)));
                     group.records.push((*row, answer));
                 }
-                Command::Told(id) => group.told.push(id),
+                Command::Told(id, replay) => group.told.push((id, replay)),
                 Command::Seek(search, sought, answer) => group.searches.push((search, sought, answer)),
                 Command::Release(wanted, answer) => group.releases.push((wanted, answer)),
+                Command::Operate(operation, answer) => group.operations.push((operation, answer)),
                 Command::Close => waiting.close(),
             }
         }
@@ -185,9 +191,13 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     pub(super) fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, .. } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, operations, .. } = self;
         // A transcript comes with its record.
-        !(accepts.is_empty() && accepted.is_empty() && records.is_empty() && attempts.is_empty())
+        !(accepts.is_empty()
+            && accepted.is_empty()
+            && records.is_empty()
+            && attempts.is_empty()
+            && operations.is_empty())
     }
 
     /// A state never goes back: an entry that comes too late leaves the state as it is.
@@ -232,7 +242,10 @@ impl Group {
     /// Who does not wait any more for its answer does not get it.
     pub(super) fn answer(self, written: Result<Written, impl Fn() -> JournalError>) {
         match written {
-            Ok(Written { acceptances, take_ups, recordings, missing, released }) => {
+            Ok(Written { acceptances, take_ups, recordings, missing, released, operated }) => {
+                for ((_, answer), operated) in self.operations.into_iter().zip(operated) {
+                    let _ = answer.send(Ok(operated));
+                }
                 for ((.., answer), missing) in self.searches.into_iter().zip(missing) {
                     let _ = answer.send(Ok(missing));
                 }
@@ -252,6 +265,7 @@ impl Group {
                 }
             }
             Err(error) => {
+                self.operations.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
                 self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));

@@ -10,6 +10,7 @@
 mod batched;
 mod found;
 mod group;
+mod operations;
 mod postgres;
 mod retention;
 mod sqlite;
@@ -29,6 +30,10 @@ use crate::domain::{
 };
 
 pub use batched::{Batched, Bounds, Reader};
+pub use operations::{
+    AuditRow, Counts, Deed, EndedCount, HeldCount, Noted, Order, Pause, ReplayNote, ReplayOrder, Replayed,
+    WaitingCount,
+};
 pub use postgres::{
     PostgresJournal, Readers as PostgresReaders, Settings as PostgresSettings, look_up as look_up_on_postgres,
 };
@@ -84,8 +89,9 @@ pub trait Journal: Send + Sync {
     async fn release(&self, release: Release) -> Result<Released, JournalError>;
 
     /// Notes that the payment centre has been told how a notification ended. Returns before it is written: should the
-    /// note be lost, the payment centre is told again.
-    async fn told(&self, id: &NotificationId);
+    /// note be lost, the payment centre is told again. `replay` says of which end: a note that comes late says nothing of a
+    /// later one's.
+    async fn told(&self, id: &NotificationId, replay: u32);
 
     /// Those of the notifications that have ended of which the payment centre is not known to have been told for so
     /// long. Otherwise as [`missing`](Self::missing).
@@ -99,6 +105,37 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// The journal cannot be read.
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, JournalError>;
+
+    /// Begins a notification that has ended anew, if [`begin_anew`](crate::domain::begin_anew) says so. What is returned is to be
+    /// published; should that not happen, it is [`missing`](Self::missing) in a while.
+    ///
+    /// # Errors
+    /// It is not known whether it was begun: whoever asks for the same once more, at the same moment, gets the same answer.
+    async fn replay(&self, wanted: ReplayOrder) -> Result<Replayed, JournalError>;
+
+    /// Notes in the audit what an operator does. A pause or resumption takes effect with it. Says whether it changes anything.
+    ///
+    /// # Errors
+    /// Nothing is known to be noted.
+    async fn note(&self, noted: Noted) -> Result<bool, JournalError>;
+
+    /// The merchants that are paused, by their ids.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn pauses(&self) -> Result<Vec<Pause>, JournalError>;
+
+    /// A page of the audit, the latest entry first; `after` is the [place](AuditRow::place) of the last one of the page before.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn audit(&self, after: Option<&str>, most: usize) -> Result<Vec<AuditRow>, JournalError>;
+
+    /// How much there is where. Those that have ended are counted from that moment on.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn counts(&self, ended_since: Moment) -> Result<Counts, JournalError>;
 
     /// Whether the journal can be written just now; if not, why.
     fn ready(&self) -> Result<(), String>;
@@ -204,6 +241,8 @@ pub struct Entry {
 pub struct Transcript {
     /// The attempt's number.
     pub number: u32,
+    /// Which replay the attempt was made in; 0 before the first.
+    pub replay: u32,
     /// A JSON object that the journal does not look into.
     pub content: String,
 }
@@ -247,6 +286,9 @@ pub enum State {
         next_attempt: u32,
         /// When it is due.
         due: Moment,
+        /// Which replay it is of, from 1; left out of what was never replayed.
+        #[serde(default, skip_serializing_if = "is_none")]
+        replay: u32,
     },
     /// It waits for something that is not the merchant's fault.
     Held {
@@ -263,6 +305,9 @@ pub enum State {
         holds: NonZeroU32,
         /// When the first of these holds began.
         since: Moment,
+        /// As of one that waits.
+        #[serde(default, skip_serializing_if = "is_none")]
+        replay: u32,
     },
     /// It has ended.
     Ended {
@@ -270,22 +315,30 @@ pub enum State {
         outcome: String,
         /// [`crate::domain::Outcome::detail`].
         detail: Option<String>,
-        /// How many attempts were made.
+        /// How many attempts were made; of a replay, in that replay.
         attempts_made: u32,
         /// When it ended.
         ended_at: Moment,
+        /// As of one that waits.
+        #[serde(default, skip_serializing_if = "is_none")]
+        replay: u32,
     },
+}
+
+/// For serde, which asks by reference: what was never replayed says nothing of it.
+fn is_none(replay: &u32) -> bool {
+    *replay == 0
 }
 
 impl State {
     /// What a later state of the same notification has more of.
-    fn place(&self) -> (u8, u32, u32) {
+    fn place(&self) -> (u32, u8, u32, u32) {
         match self {
-            Self::Received => (0, 0, 0),
-            Self::Accepted => (1, 0, 0),
-            Self::Waiting { next_attempt, .. } => (2, *next_attempt, 0),
-            Self::Held { next_attempt, holds, .. } => (2, *next_attempt, holds.get()),
-            Self::Ended { .. } => (3, 0, 0),
+            Self::Received => (0, 0, 0, 0),
+            Self::Accepted => (0, 1, 0, 0),
+            Self::Waiting { next_attempt, replay, .. } => (*replay, 2, *next_attempt, 0),
+            Self::Held { next_attempt, holds, replay, .. } => (*replay, 2, *next_attempt, holds.get()),
+            Self::Ended { replay, .. } => (*replay, 3, 0, 0),
         }
     }
 
@@ -323,6 +376,9 @@ pub struct Attempt {
     pub result: String,
     /// The same for people.
     pub detail: Option<String>,
+    /// Which replay it was made in, from 1; left out before the first.
+    #[serde(skip_serializing_if = "is_none")]
+    pub replay: u32,
 }
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -347,6 +403,9 @@ pub struct Story {
     pub state: State,
     /// Its attempts, the oldest first.
     pub attempts: Vec<Attempt>,
+    /// Who has begun it anew, the first first. Left out of what was never replayed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<ReplayNote>,
 }
 
 /// Why the journal did not do what it was asked.

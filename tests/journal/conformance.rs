@@ -15,6 +15,7 @@ use paynotify::journal::{
 };
 
 pub use crate::keeping::*;
+pub use crate::operating::*;
 pub use crate::seeking::*;
 use crate::telling::*;
 
@@ -53,6 +54,12 @@ macro_rules! conformance_suite {
             what_nothing_was_heard_of_for_long_is_missing_once
             an_ending_is_untold_until_it_is_told
             what_is_held_is_released_by_pages
+            what_has_ended_is_begun_anew_once
+            what_is_not_to_be_begun_anew_stays_as_it_is
+            a_message_of_an_earlier_replay_is_behind
+            a_pause_and_its_end_are_known_to_every_gateway_and_audited_once
+            the_audit_is_read_by_pages
+            what_waits_is_counted_by_what_it_waits_for
             a_transcript_is_found_by_its_attempt_also_when_the_journal_is_closed
             transcripts_that_are_too_old_go_and_nothing_else_does
             a_text_with_a_nul_harms_nobody
@@ -89,6 +96,7 @@ pub async fn a_story_comes_out_as_it_went_in(ground: &dyn Ground) {
         updated_at: at(1_500),
         state: ended(2),
         attempts: vec![attempt(1), broken, attempt(2)],
+        replays: Vec::new(),
     };
     assert_eq!(story(journal, "n1").await, expected);
     journal.close().await;
@@ -103,7 +111,13 @@ pub async fn each_state_comes_out_as_it_went_in(ground: &dyn Ground) {
         ("d", held()),
         (
             "e",
-            State::Ended { outcome: "confirmed".to_owned(), detail: None, attempts_made: 0, ended_at: at(7) },
+            State::Ended {
+                outcome: "confirmed".to_owned(),
+                detail: None,
+                attempts_made: 0,
+                ended_at: at(7),
+                replay: 0,
+            },
         ),
     ] {
         record(journal, entry(name, 0, state_in.clone(), None)).await;
@@ -163,7 +177,7 @@ pub async fn a_message_is_held_against_how_far_its_notification_has_come(ground:
 
 pub async fn an_entry_that_comes_too_late_is_told_what_is_there(ground: &dyn Ground) {
     let journal = &*ground.open().await;
-    let due = |milliseconds| State::Waiting { next_attempt: 2, due: at(milliseconds) };
+    let due = |milliseconds| State::Waiting { next_attempt: 2, due: at(milliseconds), replay: 0 };
     let behind = async |state: State| match journal.record(entry("n1", 1, state, None)).await {
         Ok(Recording::Current(_)) => "current".to_owned(),
         Ok(Recording::Behind(standing)) => told(&standing),
@@ -183,7 +197,7 @@ pub async fn an_entry_that_comes_too_late_is_told_what_is_there(ground: &dyn Gro
 
 pub async fn entries_of_one_notification_at_once_make_one_current(ground: &dyn Ground) {
     let journal = &*ground.open().await;
-    let due = |number| State::Waiting { next_attempt: 2, due: at(number) };
+    let due = |number| State::Waiting { next_attempt: 2, due: at(number), replay: 0 };
     let entries = (0..40).map(|number| journal.record(entry("n1", 1, due(number), None)));
     let current = join_all(entries).await.into_iter().filter(|recording| match recording {
         Ok(Recording::Current(_)) => true,
@@ -304,7 +318,7 @@ pub async fn a_transcript_is_found_by_its_attempt_also_when_the_journal_is_close
         Lookup::Found(Kept {
             raw: envelope("n1", "").notification.raw,
             recorded_at: at(at_ms),
-            transcript: Transcript { number, content: content.to_owned() },
+            transcript: Transcript { number, replay: 0, content: content.to_owned() },
         })
     };
     for open in [true, false] {
@@ -358,7 +372,7 @@ pub async fn a_text_with_a_nul_harms_nobody(ground: &dyn Ground) {
     let nul = || Some("a\0b".to_owned());
     let answered = Attempt { reply: nul(), detail: nul(), ..attempt(1) };
     let State::Ended { outcome, attempts_made, ended_at, .. } = ended(1) else { panic!("it has ended") };
-    let state = State::Ended { outcome, detail: nul(), attempts_made, ended_at };
+    let state = State::Ended { outcome, detail: nul(), attempts_made, ended_at, replay: 0 };
     let odd = Entry { merchant_order_id: nul(), ..entry("odd", 1, state, Some(answered)) };
     let (one, other) = tokio::join!(journal.record(odd), journal.record(entry("good", 1, waiting(2), None)));
     assert!(matches!((one, other), (Ok(Recording::Current(_)), Ok(Recording::Current(_)))));

@@ -13,7 +13,7 @@ async fn ended_long_ago(journal: &dyn Journal, name: &str, minute: i64, transcri
     let long_ago = Moment::from_unix_milliseconds(minute * 60_000);
     let entry = Entry { at: long_ago, first_seen: long_ago, ..entry(name, 0, ended(1), Some(attempt(1))) };
     record(journal, with_transcript(entry, 1, transcript)).await;
-    journal.told(&id(name)).await;
+    journal.told(&id(name), 0).await;
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -46,7 +46,7 @@ pub async fn what_has_ended_long_ago_goes_and_nothing_else_does(ground: &dyn Gro
     record(&*writer, old("untold", ended(1))).await;
     record(&*writer, old("waits", waiting(2))).await;
     record(&*writer, entry("recent", 0, ended(1), Some(attempt(1)))).await;
-    writer.told(&id("recent")).await;
+    writer.told(&id("recent"), 0).await;
     for number in 0..10 {
         let story = story(&*writer, &format!("old{number}")).await;
         assert_eq!(story.attempts.len(), 1, "nobody removes it yet");

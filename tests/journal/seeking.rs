@@ -27,7 +27,7 @@ pub async fn what_nothing_was_heard_of_for_long_is_missing_once(ground: &dyn Gro
         };
         found.iter().map(told).collect::<Vec<_>>()
     };
-    let due = |milliseconds| State::Waiting { next_attempt: 3, due: at(milliseconds) };
+    let due = |milliseconds| State::Waiting { next_attempt: 3, due: at(milliseconds), replay: 0 };
     record(journal, entry("waits", 0, due(50_000), None)).await;
     record(journal, entry("heard-of", 60_000, due(0), None)).await;
     record(journal, entry("holds", 0, held(), None)).await;
@@ -68,7 +68,7 @@ pub async fn an_ending_is_untold_until_it_is_told(ground: &dyn Ground) {
         record(journal, entry(name, 1_500, ended(2), Some(attempt(2)))).await;
     }
     record(journal, entry("n3", 1_500, waiting(2), None)).await;
-    journal.told(&id("n2")).await;
+    journal.told(&id("n2"), 0).await;
     assert_eq!(untold(101_000).await, [""; 0], "it may be on its way");
     let event = format!(
         r#"{{"schema":"payment-outcome/1","notification_id":"n1","merchant_id":"shop","merchant_order_id":null,"payment_id":null,"outcome":"stopped","detail":"genug","attempts":2,"first_seen":"{}","ended_at":"{}"}}"#,
@@ -78,7 +78,7 @@ pub async fn an_ending_is_untold_until_it_is_told(ground: &dyn Ground) {
     assert_eq!(untold(102_000).await, [event]);
     assert_eq!(untold(102_000).await, [""; 0], "nobody is given it twice");
     assert_eq!(untold(203_000).await.len(), 1);
-    journal.told(&id("n1")).await;
+    journal.told(&id("n1"), 0).await;
     assert_eq!(untold(400_000).await, [""; 0]);
 }
 
@@ -92,6 +92,7 @@ pub async fn what_is_held_is_released_by_pages(ground: &dyn Ground) {
         reason: "because".to_owned(),
         holds: NonZeroU32::MIN.saturating_add(6),
         since: at(4_000),
+        replay: 0,
     };
     for number in 0..5 {
         record(journal, entry(&format!("held{number}"), 5_000, held("breaker_open", 900_000), None)).await;

@@ -36,6 +36,7 @@ pub fn attempt(number: u32) -> Attempt {
         reply: Some("fäil".to_owned()),
         result: "retry".to_owned(),
         detail: None,
+        replay: 0,
     }
 }
 
@@ -55,7 +56,7 @@ pub fn entry(id: &str, moment: i64, state: State, attempt: Option<Attempt>) -> E
 }
 
 pub fn waiting(next_attempt: u32) -> State {
-    State::Waiting { next_attempt, due: at(60_000) }
+    State::Waiting { next_attempt, due: at(60_000), replay: 0 }
 }
 
 pub fn held() -> State {
@@ -67,6 +68,7 @@ pub fn held() -> State {
         reason: "plugin_missing".to_owned(),
         holds,
         since,
+        replay: 0,
     }
 }
 
@@ -76,6 +78,7 @@ pub fn ended(attempts: u32) -> State {
         detail: Some("genug".to_owned()),
         attempts_made: attempts,
         ended_at: at(1_500),
+        replay: 0,
     }
 }
 
@@ -123,7 +126,7 @@ pub fn told(standing: &Standing) -> String {
 
 pub fn progress(attempt: u32, due: Moment, held: Option<Held>) -> String {
     let attempt = AttemptNumber::new(attempt).expect("not zero");
-    told(&Standing::Waiting(Progress { attempt, due, first_seen: at(0), held }))
+    told(&Standing::Waiting(Progress { attempt, due, first_seen: at(0), held, replay: 0 }))
 }
 
 pub fn id_of_merchant(name: &str) -> paynotify::domain::MerchantId {
@@ -131,5 +134,5 @@ pub fn id_of_merchant(name: &str) -> paynotify::domain::MerchantId {
 }
 
 pub fn with_transcript(entry: Entry, number: u32, content: &str) -> Entry {
-    Entry { transcript: Some(Transcript { number, content: content.to_owned() }), ..entry }
+    Entry { transcript: Some(Transcript { number, replay: 0, content: content.to_owned() }), ..entry }
 }

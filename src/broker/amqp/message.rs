@@ -82,10 +82,12 @@ pub(super) fn outcome(event: &OutcomeEvent, topology: &Topology) -> Result<Outgo
 }
 
 /// The message as it came, with the reason and its way beside it.
-pub(super) fn poisoned(arrived: &Arrived, reason: &str, exchange: &ShortString) -> Outgoing {
+pub(super) fn poisoned(arrived: &Arrived, reason: &str, exchange: &ShortString, now: Moment) -> Outgoing {
     let mut table = kept_headers(&arrived.properties);
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
+    let at = now.unix_milliseconds().to_string();
     for (name, value) in [
+        (headers::POISONED_AT, at.as_str()),
         (headers::POISON_REASON, reason.as_str()),
         (POISON_EXCHANGE, arrived.address.exchange.as_str()),
         (POISON_ROUTING_KEY, arrived.address.routing_key.as_str()),
@@ -102,6 +104,16 @@ pub(super) fn poisoned(arrived: &Arrived, reason: &str, exchange: &ShortString) 
     let routing_key = arrived.address.routing_key.clone();
     let address = Address { exchange: exchange.clone(), routing_key };
     Outgoing { address, properties, body: arrived.body.clone(), must_arrive: true }
+}
+
+/// Our headers as texts.
+pub(super) fn texts(arrived: &Arrived) -> HashMap<String, String> {
+    header_texts(&arrived.properties).into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
+}
+
+/// Takes out of a poisoned message's headers the exchange that it had come through, and its routing key.
+pub(super) fn way_of(headers: &mut HashMap<String, String>) -> (Option<String>, Option<String>) {
+    (headers.remove(POISON_EXCHANGE), headers.remove(POISON_ROUTING_KEY))
 }
 
 /// A message as it lay on a rung, on its way to the work queue by hand: its headers say what it is and when it is due.
@@ -256,6 +268,7 @@ mod tests {
             due: Moment::from_unix_milliseconds(9_000),
             first_seen: Moment::from_unix_milliseconds(1_000),
             held: Some(Held { since: NOW, count: std::num::NonZeroU32::MIN }),
+            replay: 2,
         };
         let address = Address { exchange: "return".into(), routing_key: "rung.3000.work".into() };
         let Outgoing { address, properties, body, must_arrive } = notification(&envelope, address);
@@ -319,13 +332,19 @@ mod tests {
             ("trace", AMQPValue::LongString("t-1".into())),
             ("huge", AMQPValue::LongString("x".repeat(MOST_KEPT_HEADERS).into())),
         ];
-        let out = poisoned(&arrived("in", "shop", &pairs), &"no ".repeat(2_000), &"dead".into());
+        let out = poisoned(
+            &arrived("in", "shop", &pairs),
+            &"no ".repeat(2_000),
+            &"dead".into(),
+            Moment::from_unix_milliseconds(77),
+        );
         assert_eq!((out.body.as_ref(), out.must_arrive), (BODY, true));
         assert_eq!(out.address, Address { exchange: "dead".into(), routing_key: "shop".into() });
         let table = out.properties.headers().clone().expect("headers");
         let text = |name: &str| table.inner().get(name).and_then(header_text);
         assert_eq!(text("trace").as_deref(), Some("t-1"));
         assert_eq!((text("x-death"), text("huge")), (None, None));
+        assert_eq!(text(headers::POISONED_AT).as_deref(), Some("77"));
         assert_eq!(text(POISON_EXCHANGE).as_deref(), Some("in"));
         assert_eq!(text(POISON_ROUTING_KEY).as_deref(), Some("shop"));
         assert_eq!(text(headers::POISON_REASON).map(|reason| reason.len()), Some(LONGEST_REASON));

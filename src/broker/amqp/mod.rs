@@ -31,6 +31,7 @@ mod mend;
 mod message;
 mod nodes;
 mod operator;
+mod poison;
 mod publisher;
 mod pulse;
 mod receipt;
@@ -57,7 +58,7 @@ pub use settings::{InvalidSettings, Settings};
 use self::message::Outgoing;
 use self::receipt::Taken;
 use self::state::{Phase, Shared, State};
-use super::{Broker, BrokerError, Delivery};
+use super::{Broker, BrokerError, Delivery, PoisonMessage, PoisonPage};
 use crate::clock;
 use crate::domain::{Envelope, Lane, OutcomeEvent};
 
@@ -171,6 +172,40 @@ impl Broker for AmqpBroker {
         let _busy = self.shared.begin();
         let event = message::outcome(event, &self.shared.topology)?;
         self.publish_by_itself(event).await
+    }
+
+    async fn poison_count(&self) -> Result<u64, BrokerError> {
+        poison::count(&self.shared).await
+    }
+
+    async fn poisoned(&self, skip: usize, most: usize) -> Result<PoisonPage, BrokerError> {
+        poison::list(&self.shared, skip, most).await
+    }
+
+    async fn poison_message(&self, id: &str) -> Result<Option<PoisonMessage>, BrokerError> {
+        let (browser, found) = poison::find(&self.shared, id).await?;
+        browser.close().await?;
+        Ok(found.map(|found| found.message))
+    }
+
+    async fn put_back(&self, id: &str, envelope: &Envelope) -> Result<bool, BrokerError> {
+        let (browser, found) = poison::find(&self.shared, id).await?;
+        if let Some(found) = &found {
+            // Whatever fails from here on, the message comes back with the connection's end.
+            self.publish(envelope).await?;
+            browser.remove(found).await?;
+        }
+        browser.close().await?;
+        Ok(found.is_some())
+    }
+
+    async fn discard(&self, id: &str) -> Result<bool, BrokerError> {
+        let (browser, found) = poison::find(&self.shared, id).await?;
+        if let Some(found) = &found {
+            browser.remove(found).await?;
+        }
+        browser.close().await?;
+        Ok(found.is_some())
     }
 
     async fn next(&self) -> Option<Delivery> {

@@ -194,7 +194,7 @@ impl Receipt for AmqpReceipt {
         if let Some(event) = event {
             drop(self.publish_event(event).await?);
         }
-        let poisoned = message::poisoned(&self.arrived, reason, &self.shared.topology.dead);
+        let poisoned = message::poisoned(&self.arrived, reason, &self.shared.topology.dead, clock::now());
         let settled = self.publish(poisoned).await?;
         self.acknowledge(settled).await
     }

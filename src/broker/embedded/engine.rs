@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::lease::{Lease, Returned, Waiting};
+use super::poison::{self, Ask, Told};
 use super::store::{self, Event, Group, Message};
 use super::{Settings, refused};
 use crate::broker::BrokerError;
@@ -42,6 +43,8 @@ pub(super) enum Command {
     Tell(Event, Answer),
     /// Settle the message of that number, which is out.
     Settle(i64, Settlement, Answer),
+    /// Look into the poison table, or take something out of it.
+    Poison(Ask, oneshot::Sender<Result<Told, BrokerError>>),
     /// Hand out no more.
     StopTaking(oneshot::Sender<()>),
     /// Do what is asked by now, and end.
@@ -229,8 +232,8 @@ impl Engine {
 
     /// Carries out all that was asked, with one commit, and then answers each.
     async fn carry_out(&mut self, commands: impl Iterator<Item = Command>) {
-        let (mut group, mut publishing, mut telling, mut settling, mut stopping) =
-            (Group::default(), vec![], vec![], vec![], vec![]);
+        let (mut group, mut publishing, mut telling, mut settling, mut stopping, mut poison) =
+            (Group::default(), vec![], vec![], vec![], vec![], vec![]);
         for command in commands {
             match command {
                 Command::Publish(_, answer) | Command::Hasten(_, answer) if self.full => {
@@ -254,6 +257,7 @@ impl Engine {
                     let parked_until = settle(&mut group, number, settlement);
                     settling.push((number, parked_until, answer));
                 }
+                Command::Poison(ask, answer) => poison.push((ask, answer)),
                 Command::StopTaking(answer) => {
                     self.deliveries = None;
                     stopping.push(answer);
@@ -290,9 +294,28 @@ impl Engine {
         for answer in telling {
             self.answer(answer, &written);
         }
+        for (ask, answer) in poison {
+            let told = self.look_into_poison(ask).await;
+            // Who does not wait any more for the answer does not get it.
+            let _ = answer.send(told);
+        }
         for answer in stopping {
             let _ = answer.send(());
         }
+    }
+
+    async fn look_into_poison(&mut self, ask: Ask) -> Result<Told, BrokerError> {
+        let due = match &ask {
+            Ask::PutBack(_, message) => Some(message.due),
+            Ask::Count | Ask::List { .. } | Ask::One(_) | Ask::Discard(_) => None,
+        };
+        let terms = (self.life, clock::now(), self.settings.outcomes_kept);
+        let told = poison::answer(&mut self.connection, ask, terms).await.map_err(Problem::from);
+        if let (Ok(_), Some(due)) = (&told, due) {
+            // What waits of its notification may be in either lane.
+            Lane::ALL.into_iter().for_each(|lane| self.wake_for(due, lane));
+        }
+        told.map_err(|problem| refused(&self.settings.file, &problem))
     }
 
     async fn write(&mut self, group: &Group) -> Result<(), Problem> {

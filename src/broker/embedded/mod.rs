@@ -14,6 +14,7 @@
 
 mod engine;
 mod lease;
+mod poison;
 mod store;
 
 use std::collections::{HashSet, VecDeque};
@@ -26,8 +27,9 @@ use tokio::task::JoinHandle;
 
 use self::engine::{Command, Engine, LaneOut};
 use self::lease::Waiting;
+use self::poison::{Ask, Told};
 use self::store::{Event, Message};
-use super::{Broker, BrokerError, Delivery};
+use super::{Broker, BrokerError, Delivery, PoisonMessage, PoisonPage};
 use crate::clock;
 use crate::domain::{Envelope, Lane, OutcomeEvent};
 use crate::sqlite::{self, Place, Problem};
@@ -133,6 +135,12 @@ impl EmbeddedBroker {
         })
     }
 
+    async fn ask_for_poison(&self, ask: Ask) -> Result<Told, BrokerError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Poison(ask, answer)).await.map_err(|_| away())?;
+        answered.await.map_err(|_| away())?
+    }
+
     fn has_stopped(&self) -> bool {
         *self.stopped.borrow()
     }
@@ -158,6 +166,39 @@ impl Broker for EmbeddedBroker {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Tell(Event::new(event), answer)).await.map_err(|_| away())?;
         answered.await.map_err(|_| away())?
+    }
+
+    async fn poison_count(&self) -> Result<u64, BrokerError> {
+        match self.ask_for_poison(Ask::Count).await? {
+            Told::Count(count) => Ok(count),
+            Told::Page(_) | Told::One(_) | Told::Done(_) => Ok(0),
+        }
+    }
+
+    async fn poisoned(&self, skip: usize, most: usize) -> Result<PoisonPage, BrokerError> {
+        match self.ask_for_poison(Ask::List { skip, most }).await? {
+            Told::Page(page) => Ok(page),
+            Told::Count(_) | Told::One(_) | Told::Done(_) => Ok(PoisonPage::default()),
+        }
+    }
+
+    async fn poison_message(&self, id: &str) -> Result<Option<PoisonMessage>, BrokerError> {
+        let Ok(number) = id.parse() else { return Ok(None) };
+        match self.ask_for_poison(Ask::One(number)).await? {
+            Told::One(message) => Ok(message.map(|message| *message)),
+            Told::Count(_) | Told::Page(_) | Told::Done(_) => Ok(None),
+        }
+    }
+
+    async fn put_back(&self, id: &str, envelope: &Envelope) -> Result<bool, BrokerError> {
+        let Ok(number) = id.parse() else { return Ok(false) };
+        let ask = Ask::PutBack(number, Box::new(Message::new(envelope)));
+        Ok(matches!(self.ask_for_poison(ask).await?, Told::Done(true)))
+    }
+
+    async fn discard(&self, id: &str) -> Result<bool, BrokerError> {
+        let Ok(number) = id.parse() else { return Ok(false) };
+        Ok(matches!(self.ask_for_poison(Ask::Discard(number)).await?, Told::Done(true)))
     }
 
     async fn next(&self) -> Option<Delivery> {

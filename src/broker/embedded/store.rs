@@ -82,6 +82,8 @@ pub(super) struct Group {
     pub(super) poisoned: Vec<(i64, String)>,
     /// Those that leave.
     pub(super) gone: Vec<i64>,
+    /// Those that leave the poison table.
+    pub(super) unpoisoned: Vec<i64>,
     /// What the payment centre is told.
     pub(super) events: Vec<Event>,
 }
@@ -119,6 +121,10 @@ async fn write_rows(
     if !group.gone.is_empty() {
         let forget = query("DELETE FROM message WHERE number IN (SELECT value FROM json_each(?1))");
         forget.bind(list(group.gone.iter())).execute(&mut *connection).await?;
+    }
+    if !group.unpoisoned.is_empty() {
+        let forget = query("DELETE FROM poison WHERE number IN (SELECT value FROM json_each(?1))");
+        forget.bind(list(group.unpoisoned.iter())).execute(&mut *connection).await?;
     }
     for message in &group.hastened {
         // What is out was due.

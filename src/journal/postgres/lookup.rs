@@ -8,6 +8,7 @@ use sqlx::{Row as _, query};
 use crate::domain::{Beginning, Moment, NotificationId};
 use crate::journal::found::{Found, readable};
 use crate::journal::group::Group;
+use crate::journal::operations::Operation;
 
 /// Notifications whose rows are locked until the transaction ends.
 #[derive(Default)]
@@ -25,8 +26,12 @@ pub(super) async fn lock(connection: &mut PgConnection, group: &Group) -> Result
     ids.extend(group.accepted.iter().map(|(id, _)| id.as_str()));
     ids.extend(group.messages.iter().map(|(row, ..)| row.id.as_str()));
     ids.extend(group.records.iter().map(|(row, _)| row.id.as_str()));
-    ids.extend(group.told.iter().map(NotificationId::as_str));
+    ids.extend(group.told.iter().map(|(id, _)| id.as_str()));
     ids.extend(group.releases.iter().flat_map(|(wanted, _)| wanted.ids.iter().map(String::as_str)));
+    ids.extend(group.operations.iter().filter_map(|(operation, _)| match operation {
+        Operation::Replay(wanted) => Some(wanted.id.as_str()),
+        Operation::Note(..) => None,
+    }));
     if ids.is_empty() {
         return Ok(Locked::default());
     }
@@ -42,8 +47,8 @@ pub(super) async fn lock(connection: &mut PgConnection, group: &Group) -> Result
 }
 
 /// The ids are compared byte by byte, here and by every other gateway, so that all lock in one order.
-const LOCK: &str =
-    "SELECT id, digest, first_seen, state, phase, begun_attempt, begun_holds, begun_by, begun_at, begun_again
+const LOCK: &str = "SELECT id, digest, first_seen, state, phase, begun_replay, begun_attempt, begun_holds,
+    begun_by, begun_at, begun_again
     FROM notification WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
 fn found(row: &PgRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error> {
@@ -56,9 +61,11 @@ fn found(row: &PgRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error> {
 /// The beginning that was noted last.
 fn begun(row: &PgRow) -> Result<Option<Beginning>, sqlx::Error> {
     let Some(attempt) = row.try_get::<Option<i64>, _>("begun_attempt")? else { return Ok(None) };
+    let replay: Option<i64> = row.try_get("begun_replay")?;
     let holds: i64 = row.try_get("begun_holds")?;
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
     Ok(Some(Beginning {
-        place: (u32::try_from(attempt).unwrap_or(u32::MAX), u32::try_from(holds).unwrap_or(u32::MAX)),
+        place: (number(replay.unwrap_or_default()), number(attempt), number(holds)),
         gateway: row.try_get::<i64, _>("begun_by")?.cast_unsigned(),
         at: Moment::from_unix_milliseconds(row.try_get("begun_at")?),
         again: row.try_get("begun_again")?,

@@ -12,6 +12,7 @@ mod connection;
 mod living;
 mod lookup;
 mod missing;
+mod operations;
 mod problem;
 mod reader;
 mod release;

@@ -7,10 +7,10 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Row, query};
 
 use super::problem::Problem;
-use super::release;
+use super::{operations, release};
 use crate::domain::{Moment, NotificationId};
 use crate::journal::batched::Reader;
-use crate::journal::{Attempt, Release, ReleasePlace, Story};
+use crate::journal::{Attempt, AuditRow, Counts, Pause, Release, ReleasePlace, Story};
 
 /// Connections that read.
 #[derive(Debug)]
@@ -24,6 +24,18 @@ impl Reader for Readers {
 
     async fn held(&self, release: &Release) -> Result<(Vec<String>, Option<ReleasePlace>), String> {
         release::find(&self.0, release).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, String> {
+        operations::pauses(&self.0).await.map_err(|problem| problem.to_string())
+    }
+
+    async fn audit(&self, after: Option<&str>, most: usize) -> Result<Vec<AuditRow>, String> {
+        operations::audit(&self.0, after, most).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn counts(&self, ended_since: Moment) -> Result<Counts, String> {
+        operations::counts(&self.0, ended_since).await.map_err(|error| Problem::from(error).to_string())
     }
 
     async fn close(&self) {
@@ -46,6 +58,7 @@ async fn story(readers: &PgPool, id: &NotificationId) -> Result<Option<Story>, P
     };
     let attempts = query("SELECT * FROM attempt WHERE notification_id = $1 ORDER BY id");
     let attempts = attempts.bind(id.as_str()).fetch_all(&mut *transaction).await?;
+    let replays = operations::replays(&mut transaction, id).await?;
     transaction.commit().await?;
     let wrong = |what: &str| Problem::Other(format!("notification {id} is damaged: {what}"));
     Ok(Some(Story {
@@ -56,6 +69,7 @@ async fn story(readers: &PgPool, id: &NotificationId) -> Result<Option<Story>, P
         updated_at: moment(&row, "updated_at")?,
         state: serde_json::from_str(row.try_get("state")?).map_err(|_| wrong("its state"))?,
         attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+        replays,
     }))
 }
 
@@ -72,6 +86,7 @@ fn attempt(row: &PgRow) -> Result<Attempt, sqlx::Error> {
         reply: row.try_get("reply")?,
         result: row.try_get("result")?,
         detail: row.try_get("detail")?,
+        replay: u32::try_from(row.try_get::<i64, _>("replay")?).unwrap_or(u32::MAX),
     })
 }
 

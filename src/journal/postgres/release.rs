@@ -56,13 +56,13 @@ pub(super) async fn write(
     let mut states: Vec<(NotificationId, State)> = Vec::with_capacity(rows.len());
     for row in &rows {
         let missing = missing::found(row)?;
-        let Some((id, State::Held { next_attempt, cause, reason, holds, .. })) =
+        let Some((id, State::Held { next_attempt, cause, reason, holds, replay, .. })) =
             readable(&missing.id, &missing.state)
         else {
             continue;
         };
         let (due, since) = (wanted.now, wanted.now);
-        let state = State::Held { next_attempt, due, cause, reason, holds, since };
+        let state = State::Held { next_attempt, due, cause, reason, holds, since, replay };
         released.push(Missing { state: super::rows::json(&state), ..missing });
         states.push((id, state));
     }

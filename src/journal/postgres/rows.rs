@@ -172,6 +172,7 @@ pub(super) async fn note_beginnings(
         .bind(ids)
         .bind(column(|beginning| beginning.place.0.into()))
         .bind(column(|beginning| beginning.place.1.into()))
+        .bind(column(|beginning| beginning.place.2.into()))
         .bind(column(|beginning| beginning.gateway.cast_signed()))
         .bind(column(|beginning| beginning.at.unix_milliseconds()))
         .bind(again)
@@ -180,10 +181,10 @@ pub(super) async fn note_beginnings(
         .map(drop)
 }
 
-const BEGIN: &str = "UPDATE notification SET begun_attempt = new.attempt, begun_holds = new.holds,
-    begun_by = new.gateway, begun_at = new.at, begun_again = new.again
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
-        AS new (id, attempt, holds, gateway, at, again)
+const BEGIN: &str = "UPDATE notification SET begun_replay = new.replay, begun_attempt = new.attempt,
+    begun_holds = new.holds, begun_by = new.gateway, begun_at = new.at, begun_again = new.again
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
+        AS new (id, replay, attempt, holds, gateway, at, again)
     WHERE notification.id = new.id";
 
 /// Writes attempts, in their order, and returns how many. One that is there to the last column was written before, and its
@@ -202,6 +203,7 @@ pub(super) async fn insert_attempts(
     let numbers: Vec<i64> = attempts.iter().map(|(_, attempt)| attempt.number.into()).collect();
     let started: Vec<i64> =
         attempts.iter().map(|(_, attempt)| attempt.started_at.unix_milliseconds()).collect();
+    let replays: Vec<i64> = attempts.iter().map(|(_, attempt)| attempt.replay.into()).collect();
     let took = |attempt: &Attempt| i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX);
     let took: Vec<i64> = attempts.iter().map(|(_, attempt)| took(attempt)).collect();
     let statuses: Vec<Option<i32>> =
@@ -220,21 +222,22 @@ pub(super) async fn insert_attempts(
         .bind(replies)
         .bind(texts(|attempt| &attempt.result))
         .bind(details)
+        .bind(replays)
         .execute(connection)
         .await?;
     Ok(written.rows_affected())
 }
 
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt
-    (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail)
+    (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail, replay)
     SELECT new.id, new.number, new.started_at, new.duration_ms, new.plugin, new.method, new.url, new.status, new.reply,
-        new.result, new.detail
+        new.result, new.detail, new.replay
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-        $8::integer[], $9::text[], $10::text[], $11::text[]) WITH ORDINALITY
-        AS new (id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail, place)
+        $8::integer[], $9::text[], $10::text[], $11::text[], $12::bigint[]) WITH ORDINALITY
+        AS new (id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail, replay, place)
     WHERE NOT EXISTS (
         SELECT FROM attempt there WHERE there.notification_id = new.id AND there.number = new.number
-        AND there.started_at = new.started_at AND there.duration_ms = new.duration_ms AND there.plugin = new.plugin
+        AND there.replay = new.replay AND there.started_at = new.started_at AND there.duration_ms = new.duration_ms AND there.plugin = new.plugin
         AND there.method = new.method AND there.url = new.url AND there.status IS NOT DISTINCT FROM new.status
         AND there.reply IS NOT DISTINCT FROM new.reply AND there.result = new.result
         AND there.detail IS NOT DISTINCT FROM new.detail
@@ -249,19 +252,22 @@ pub(super) async fn insert_transcripts(
     let ids: Vec<&str> = transcripts.iter().map(|(id, ..)| id.as_str()).collect();
     let numbers: Vec<i64> = transcripts.iter().map(|(.., transcript)| transcript.number.into()).collect();
     let recorded: Vec<i64> = transcripts.iter().map(|(_, at, _)| at.unix_milliseconds()).collect();
+    let replays: Vec<i64> = transcripts.iter().map(|(.., transcript)| transcript.replay.into()).collect();
     let contents: Vec<_> = transcripts.iter().map(|(.., transcript)| text(&transcript.content)).collect();
     query(INSERT_TRANSCRIPT)
         .bind(ids)
         .bind(numbers)
         .bind(recorded)
         .bind(contents)
+        .bind(replays)
         .execute(connection)
         .await
         .map(drop)
 }
 
-const INSERT_TRANSCRIPT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content)
-    SELECT new.id, new.number, new.recorded_at, new.content
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) WITH ORDINALITY
-        AS new (id, number, recorded_at, content, place)
+const INSERT_TRANSCRIPT: &str =
+    "INSERT INTO transcript (notification_id, number, recorded_at, content, replay)
+    SELECT new.id, new.number, new.recorded_at, new.content, new.replay
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) WITH ORDINALITY
+        AS new (id, number, recorded_at, content, replay, place)
     ORDER BY new.place";

@@ -6,7 +6,7 @@ use sqlx::{query, query_scalar, raw_sql};
 use super::problem::Problem;
 
 /// Step n brings version n to n + 1. A step that has been released is never changed.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// The version that this program knows.
 const KNOWN: i32 = STEPS.len() as i32;
@@ -61,7 +61,7 @@ async fn version(connection: &mut PgConnection) -> Result<i32, Problem> {
     if there(connection, "paynotify_journal").await? {
         return Ok(query_scalar("SELECT version FROM paynotify_journal").fetch_one(connection).await?);
     }
-    for table in ["notification", "attempt", "transcript", "volume", "trial"] {
+    for table in ["notification", "attempt", "transcript", "volume", "trial", "replay", "pause", "audit"] {
         if there(connection, table).await? {
             return Err(Problem::Foreign);
         }

@@ -67,7 +67,7 @@ async fn find(
     let raw = query_scalar::<_, Vec<u8>>("SELECT raw FROM notification WHERE id = $1").bind(id.as_str());
     let Some(raw) = raw.fetch_optional(&mut *connection).await? else { return Ok(Lookup::Unknown) };
     let select = query(
-        "SELECT number, recorded_at, content FROM transcript
+        "SELECT number, recorded_at, content, replay FROM transcript
         WHERE notification_id = $1 AND ($2::bigint IS NULL OR number = $2) ORDER BY id DESC LIMIT 1",
     );
     let of_number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -78,6 +78,7 @@ async fn find(
             recorded_at: Moment::from_unix_milliseconds(row.try_get("recorded_at")?),
             transcript: Transcript {
                 number: of_number(row.try_get("number")?),
+                replay: of_number(row.try_get("replay")?),
                 content: row.try_get("content")?,
             },
         }));

@@ -71,6 +71,8 @@ async fn remove(
         }
     }
     let before = retention.ended_before(now, full);
+    // What was done is kept as long as what it was done to.
+    query(AUDIT).bind(before).bind(most).execute(&mut *connection).await?;
     let ended: Vec<(String, i32)> =
         sqlx::query_as(ENDED).bind(before).bind(most).fetch_all(&mut *connection).await?;
     let (ids, lengths): (Vec<String>, Vec<i32>) = ended.into_iter().unzip();
@@ -79,6 +81,8 @@ async fn remove(
     }
     let attempts = query("DELETE FROM attempt WHERE notification_id = ANY($1)").bind(&ids);
     let attempts = attempts.execute(&mut *connection).await?.rows_affected();
+    let replays = query("DELETE FROM replay WHERE notification_id = ANY($1)").bind(&ids);
+    replays.execute(&mut *connection).await?;
     let transcripts: Vec<i32> = query_scalar(
         "DELETE FROM transcript WHERE notification_id = ANY($1) RETURNING octet_length(content)",
     )
@@ -96,6 +100,9 @@ fn sum(lengths: Vec<i32>) -> i64 {
 const OLDEST_TRANSCRIPTS: &str =
     "WITH old AS MATERIALIZED (SELECT id FROM transcript ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
     DELETE FROM transcript USING old WHERE transcript.id = old.id RETURNING octet_length(content)";
+
+const AUDIT: &str =
+    "DELETE FROM audit WHERE name IN (SELECT name FROM audit ORDER BY name LIMIT $2) AND at < $1";
 
 const ENDED: &str = "WITH old AS MATERIALIZED (
         SELECT id FROM notification WHERE phase = 'ended' AND told AND updated_at < $1 ORDER BY updated_at LIMIT $2

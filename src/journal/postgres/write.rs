@@ -12,7 +12,7 @@ use super::living::Living;
 use super::lookup::{self, Locked};
 use super::problem::Problem;
 use super::rows::{self, States};
-use super::{connection, missing, release, schema, transcripts, trim};
+use super::{connection, missing, operations, release, schema, transcripts, trim};
 use crate::domain::{Moment, NotificationId, TakeUp};
 use crate::journal::group::{Beginnings, Group, Records, Row, Written};
 use crate::journal::retention::Retention;
@@ -143,7 +143,7 @@ async fn write(
     states.write(connection).await?;
     let take_ups = write_beginnings(connection, group, &locked, living).await?;
     if !group.told.is_empty() {
-        let ids: Vec<&str> = group.told.iter().map(NotificationId::as_str).collect();
+        let ids: Vec<&str> = group.told.iter().filter_map(|told| ended_so(told, &locked)).collect();
         query("UPDATE notification SET told = true WHERE id = ANY($1)")
             .bind(ids)
             .execute(&mut *connection)
@@ -157,16 +157,26 @@ async fn write(
     for (wanted, _) in &group.releases {
         released.push(release::write(connection, wanted).await?);
     }
+    let mut operated = Vec::with_capacity(group.operations.len());
+    for (operation, _) in &group.operations {
+        operated.push(operations::write(connection, operation).await?);
+    }
     let attempts = rows::insert_attempts(connection, &group.attempts).await?;
     let more = transcripts::write(connection, &group.transcripts, transcripts_kept).await?;
     let slot = living.gateway();
     trim::count(connection, slot, bytes + more + trim::of_attempts(attempts)).await?;
     raw_sql("COMMIT").execute(connection).await?;
-    Ok(Written { acceptances, take_ups, recordings, missing, released })
+    Ok(Written { acceptances, take_ups, recordings, missing, released, operated })
 }
 
 const ACCEPTED: &str =
     "UPDATE notification SET state = $1, phase = 'accepted' WHERE phase = 'received' AND id = ANY($2)";
+
+/// The notification, if it has ended as that replay, and has not been begun anew since.
+fn ended_so<'a>((id, told): &'a (NotificationId, u32), locked: &Locked) -> Option<&'a str> {
+    let state = &locked.found.get(id)?.state;
+    matches!(state, State::Ended { replay, .. } if replay == told).then_some(id.as_str())
+}
 
 /// It is there by now, if only just.
 fn acceptance(row: &Row, locked: &Locked) -> Acceptance {

@@ -16,7 +16,7 @@ pub(super) async fn find<'a>(
 ) -> Result<HashMap<NotificationId, Found>, sqlx::Error> {
     let ids: Vec<_> = ids.collect();
     let select = query(
-        "SELECT id, digest, first_seen, state, begun_attempt, begun_holds, begun_by, begun_at, begun_again
+        "SELECT id, digest, first_seen, state, begun_replay, begun_attempt, begun_holds, begun_by, begun_at, begun_again
         FROM notification
         WHERE id IN (SELECT value FROM json_each(?1))",
     );
@@ -36,7 +36,11 @@ fn found(row: &SqliteRow) -> Result<Option<(NotificationId, Found)>, sqlx::Error
 fn begun(row: &SqliteRow) -> Result<Option<Beginning>, sqlx::Error> {
     let Some(attempt) = row.try_get("begun_attempt")? else { return Ok(None) };
     Ok(Some(Beginning {
-        place: (attempt, row.try_get("begun_holds")?),
+        place: (
+            row.try_get::<Option<_>, _>("begun_replay")?.unwrap_or_default(),
+            attempt,
+            row.try_get("begun_holds")?,
+        ),
         gateway: row.try_get::<i64, _>("begun_by")?.cast_unsigned(),
         at: Moment::from_unix_milliseconds(row.try_get("begun_at")?),
         again: row.try_get("begun_again")?,

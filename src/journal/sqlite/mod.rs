@@ -6,6 +6,7 @@
 mod living;
 mod lookup;
 mod missing;
+mod operations;
 mod reader;
 mod release;
 mod transcripts;
@@ -29,7 +30,12 @@ use crate::sqlite::{self, Place, Problem, Schema};
 const SCHEMA: Schema = Schema {
     name: "paynotify journal",
     application_id: 0x706e_6a31,
-    steps: &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")],
+    steps: &[
+        include_str!("schema.sql"),
+        include_str!("schema-2.sql"),
+        include_str!("schema-3.sql"),
+        include_str!("schema-4.sql"),
+    ],
 };
 
 /// Connections that read.

@@ -16,7 +16,7 @@ use crate::journal::writer::{Fault, error};
 use crate::journal::{JournalError, Kept, Lookup, Transcript};
 use crate::sqlite::{self, Place, Problem};
 
-const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content) ";
+const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_at, content, replay) ";
 
 /// For each one that is written so many that are too old may go: it catches up when the time for which they are kept is
 /// made shorter.
@@ -37,7 +37,8 @@ pub(super) async fn write(
             .push_bind(id.as_str())
             .push_bind(transcript.number)
             .push_bind(at.unix_milliseconds())
-            .push_bind(&transcript.content);
+            .push_bind(&transcript.content)
+            .push_bind(transcript.replay);
     })
     .await?;
     let before = Retention::before(now, kept);
@@ -70,14 +71,18 @@ async fn find(
     let raw = query_scalar::<_, Vec<u8>>("SELECT raw FROM notification WHERE id = ?1").bind(id.as_str());
     let Some(raw) = raw.fetch_optional(&mut *connection).await? else { return Ok(Lookup::Unknown) };
     let select = query(
-        "SELECT number, recorded_at, content FROM transcript
+        "SELECT number, recorded_at, content, replay FROM transcript
         WHERE notification_id = ?1 AND (?2 IS NULL OR number = ?2) ORDER BY id DESC LIMIT 1",
     );
     if let Some(row) = select.bind(id.as_str()).bind(number).fetch_optional(&mut *connection).await? {
         return Ok(Lookup::Found(Kept {
             raw: Bytes::from(raw),
             recorded_at: Moment::from_unix_milliseconds(row.try_get("recorded_at")?),
-            transcript: Transcript { number: row.try_get("number")?, content: row.try_get("content")? },
+            transcript: Transcript {
+                number: row.try_get("number")?,
+                replay: row.try_get("replay")?,
+                content: row.try_get("content")?,
+            },
         }));
     }
     let numbers =

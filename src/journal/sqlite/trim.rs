@@ -34,7 +34,8 @@ async fn remove(
     let before = retention.ended_before(now, full);
     let ids: Vec<String> = query_scalar(ENDED).bind(before).bind(most).fetch_all(&mut *connection).await?;
     let named = super::json(&ids);
-    for of_each in [ATTEMPTS, TRANSCRIPTS, NOTIFICATIONS] {
+    query(AUDIT).bind(before).bind(most).execute(&mut *connection).await?;
+    for of_each in [ATTEMPTS, TRANSCRIPTS, REPLAYS, NOTIFICATIONS] {
         query(of_each).bind(&named).execute(&mut *connection).await?;
     }
     Ok(!ids.is_empty() && (full || ids.len() >= retention.at_once))
@@ -56,5 +57,11 @@ const ENDED: &str = "SELECT id FROM notification
 const ATTEMPTS: &str = "DELETE FROM attempt WHERE notification_id IN (SELECT value FROM json_each(?1))";
 
 const TRANSCRIPTS: &str = "DELETE FROM transcript WHERE notification_id IN (SELECT value FROM json_each(?1))";
+
+const REPLAYS: &str = "DELETE FROM replay WHERE notification_id IN (SELECT value FROM json_each(?1))";
+
+/// What was done is kept as long as what it was done to.
+const AUDIT: &str =
+    "DELETE FROM audit WHERE name IN (SELECT name FROM audit ORDER BY name LIMIT ?2) AND at < ?1";
 
 const NOTIFICATIONS: &str = "DELETE FROM notification WHERE id IN (SELECT value FROM json_each(?1))";

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row as _, query};
 
 use super::living::Living;
-use super::{json, lookup, missing, release, transcripts, trim};
+use super::{json, lookup, missing, operations, release, transcripts, trim};
 use crate::domain::{Moment, Standing, TakeUp};
 use crate::journal::group::{Beginnings, Group, Records, Row, Written};
 use crate::journal::retention::Retention;
@@ -74,7 +74,11 @@ impl File {
         }
         write_attempts(connection, group).await?;
         transcripts::write(connection, &group.transcripts, self.transcripts_kept).await?;
-        Ok(Written { acceptances, take_ups, recordings, missing, released })
+        let mut operated = Vec::with_capacity(group.operations.len());
+        for (operation, _) in &group.operations {
+            operated.push(operations::write(connection, operation).await?);
+        }
+        Ok(Written { acceptances, take_ups, recordings, missing, released, operated })
     }
 }
 
@@ -110,6 +114,7 @@ async fn write_beginnings(
         values
             .push_bind(beginning.place.0)
             .push_bind(beginning.place.1)
+            .push_bind(beginning.place.2)
             .push_bind(beginning.gateway.cast_signed())
             .push_bind(beginning.at.unix_milliseconds())
             .push_bind(beginning.again);
@@ -131,7 +136,8 @@ async fn write_attempts(connection: &mut SqliteConnection, group: &Group) -> Res
             .push_bind(attempt.status)
             .push_bind(&attempt.reply)
             .push_bind(&attempt.result)
-            .push_bind(&attempt.detail);
+            .push_bind(&attempt.detail)
+            .push_bind(attempt.replay);
     })
     .await
 }
@@ -141,10 +147,10 @@ const INSERT_NOTIFICATION: &str = "INSERT INTO notification
 
 const INSERT_BEGUN: &str = "INSERT INTO notification
     (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state,
-    begun_attempt, begun_holds, begun_by, begun_at, begun_again) ";
+    begun_replay, begun_attempt, begun_holds, begun_by, begun_at, begun_again) ";
 
 const BEGIN: &str = " ON CONFLICT (id) DO UPDATE SET
-    begun_attempt = excluded.begun_attempt, begun_holds = excluded.begun_holds, begun_by = excluded.begun_by,
+    begun_replay = excluded.begun_replay, begun_attempt = excluded.begun_attempt, begun_holds = excluded.begun_holds, begun_by = excluded.begun_by,
     begun_at = excluded.begun_at, begun_again = excluded.begun_again";
 
 const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
@@ -153,10 +159,11 @@ const RECORD: &str = " ON CONFLICT (id) DO UPDATE SET
 const ACCEPTED: &str =
     "UPDATE notification SET state = ?1 WHERE phase = 'received' AND id IN (SELECT value FROM json_each(?2))";
 
-const TOLD: &str = "UPDATE notification SET told = 1 WHERE id IN (SELECT value FROM json_each(?1))";
+const TOLD: &str = "UPDATE notification SET told = 1 FROM (SELECT value ->> 0 AS id, value ->> 1 AS replay FROM json_each(?1)) AS of
+    WHERE notification.id = of.id AND phase = 'ended' AND coalesce(state ->> 'replay', 0) = of.replay";
 
 const INSERT_ATTEMPT: &str = "INSERT INTO attempt
-    (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail) ";
+    (notification_id, number, started_at, duration_ms, plugin, method, url, status, reply, result, detail, replay) ";
 
 /// Writes a new notification down; one that is there stays as it is, and says what it is.
 async fn accept(connection: &mut SqliteConnection, row: &Row) -> Result<Acceptance, sqlx::Error> {
