@@ -10,6 +10,8 @@ mod keeping;
 mod operating;
 #[path = "journal/postgres_server.rs"]
 mod postgres_server;
+#[path = "journal/searching.rs"]
+mod searching;
 #[path = "journal/seeking.rs"]
 mod seeking;
 #[path = "journal/sqlite_file.rs"]

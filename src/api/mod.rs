@@ -19,6 +19,7 @@ mod poison;
 mod problem;
 mod rate;
 mod replay;
+mod replays;
 mod serve;
 mod settings;
 mod tls;
@@ -46,6 +47,7 @@ pub use merchants::{MerchantFacts, Merchants, PluginFacts};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
 pub use replay::{NotReplayed, begin_anew};
+pub use replays::{Failure, Many, Replays, ReplaysProgress};
 pub use serve::serve;
 pub use settings::{Settings, TlsFiles};
 pub use tls::{InvalidTls, Tls};
@@ -73,6 +75,8 @@ pub const ROUTES: &[Route] = &[
         handler: || post(replay::replay),
     },
     Route { method: "GET", path: "/v1/live", door: Door::Read, handler: || get(live::live) },
+    Route { method: "POST", path: "/v1/replays", door: Door::Operate, handler: || post(replays::begin) },
+    Route { method: "GET", path: "/v1/replays/{id}", door: Door::Read, handler: || get(replays::progress) },
     Route { method: "GET", path: "/v1/merchants", door: Door::Read, handler: || get(merchants::list) },
     Route { method: "GET", path: "/v1/merchants/{id}", door: Door::Read, handler: || get(merchants::one) },
     Route {
@@ -127,25 +131,27 @@ pub struct Api {
     plugins: Arc<dyn Plugins>,
     live: Live,
     merchants: Arc<dyn Merchants>,
+    replays: Arc<dyn Replays>,
     counts: Arc<counts::Latest>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these four. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these five. It adds its own metrics to the registry and shows all of them.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         plugins: Arc<dyn Plugins>,
         merchants: Arc<dyn Merchants>,
+        replays: Arc<dyn Replays>,
         live: Live,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
         let (counts, turns) = (Arc::default(), Arc::default());
-        Self { broker, journal, plugins, merchants, live, counts, turns, metrics }
+        Self { broker, journal, plugins, merchants, replays, live, counts, turns, metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are

@@ -12,6 +12,7 @@ mod load;
 mod merchants;
 mod prepare;
 mod ready;
+mod replays;
 mod watch;
 
 use std::future::Future;
@@ -69,10 +70,14 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     // Before anything is attempted.
     deliverer.pauses().look().await?;
     let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
+    let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
+    let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let (plugins, shown) = (Arc::new(plugins), Arc::new(shown));
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), plugins, shown, live, registry);
+    let (plugins, shown, desk) = (Arc::new(plugins), Arc::new(shown), Arc::new(desk));
+    let api =
+        Api::new(Arc::clone(&broker), Arc::clone(&journal), plugins, shown, desk, live, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
+    let replaying = tokio::spawn(replaying.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
     let mut serving =
         tokio::spawn(async move { api::serve(listener, router, &settings, tls, stopped).await });
@@ -102,6 +107,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if watched.is_none() {
         watched = Some(watching.await);
     }
+    let replayed = replaying.await;
     broker.close().await;
     // With the broker closed, none of them waits for it.
     api.finish().await;
@@ -110,6 +116,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if let Some(result) = delivered {
         result.context("the delivery ended by a fault")?;
     }
+    replayed.context("the replays ended by a fault")?;
     if let Some(result) = watched {
         result.context("the watch over plugins and merchants ended by a fault")?;
     }

@@ -65,6 +65,10 @@ pub struct Config {
     pub slow_prefetch: usize,
     /// How long a stop waits.
     pub drain: Duration,
+    /// The most notifications that are begun anew with one request.
+    pub replay_most: u64,
+    /// How many of them in a second, at most.
+    pub replay_per_second: u32,
     /// Bounds of the way to a merchant that does not say otherwise.
     pub http: http::Settings,
     /// Subnets that every merchant may be told at beside public addresses.
@@ -199,6 +203,8 @@ impl Config {
             prefetch: raw.broker.prefetch.size(),
             slow_prefetch: raw.broker.slow_prefetch.size(),
             drain: raw.delivery.drain.get(),
+            replay_most: raw.delivery.replay_most.get(),
+            replay_per_second: u32::try_from(raw.delivery.replay_per_second.get()).unwrap_or(u32::MAX),
             http: http_settings(&raw.http),
             allow_addresses: raw.http.allow_addresses.iter().map(|subnet| subnet.0).collect(),
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },

@@ -174,6 +174,8 @@ table! {
         breaker_pause: Span<100, { HOUR }> = Span::of_milliseconds(5_000),
         breaker_longest: Span<100, { 24 * HOUR }> = Span::of_milliseconds(60_000),
         drain: Span<0, { HOUR }> = Span::of_milliseconds(20_000),
+        replay_most: Count<1, 1_000_000> = Count::of(10_000),
+        replay_per_second: Count<1, 10_000> = Count::of(50),
     }
 }
 

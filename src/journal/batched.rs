@@ -15,8 +15,8 @@ use super::operations::{Operated, Operation, audit_name};
 use super::retention::Retention;
 use super::writer::{Database, Fault, Writer, error};
 use super::{
-    Acceptance, AuditRow, Counts, Entry, Journal, JournalError, Noted, Pause, Recording, Release,
-    ReleasePlace, Released, ReplayOrder, Replayed, Search, State, Story,
+    Acceptance, AuditRow, Counts, Cursor, Entry, Journal, JournalError, Lookup, Noted, Page, Pause, Question,
+    Recording, Release, ReleasePlace, Released, ReplayOrder, Replayed, Search, State, Story,
 };
 use crate::domain::{Envelope, Moment, Notification, NotificationId, OutcomeEvent, TakeUp, Taken};
 
@@ -48,6 +48,24 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// What the database said.
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, String>;
+
+    /// [`Journal::search`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn search(&self, question: &Question, from: Option<Cursor>, most: usize) -> Result<Page, String>;
+
+    /// [`Journal::count`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, String>;
+
+    /// [`Journal::look_up`].
+    ///
+    /// # Errors
+    /// What the database said.
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, String>;
 
     /// The next page of the ids that could be released, and where the one after it begins.
     ///
@@ -217,6 +235,23 @@ impl<R: Reader> Journal for Batched<R> {
 
     async fn counts(&self, ended_since: Moment) -> Result<Counts, JournalError> {
         self.read(self.reader.counts(ended_since).await)
+    }
+
+    async fn search(
+        &self,
+        question: &Question,
+        from: Option<Cursor>,
+        most: usize,
+    ) -> Result<Page, JournalError> {
+        self.read(self.reader.search(question, from, most).await)
+    }
+
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, JournalError> {
+        self.read(self.reader.count(question, most).await)
+    }
+
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, JournalError> {
+        self.read(self.reader.look_up(id, number).await)
     }
 
     fn ready(&self) -> Result<(), String> {

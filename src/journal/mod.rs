@@ -13,6 +13,7 @@ mod group;
 mod operations;
 mod postgres;
 mod retention;
+mod search;
 mod sqlite;
 mod writer;
 
@@ -38,6 +39,7 @@ pub use postgres::{
     PostgresJournal, Readers as PostgresReaders, Settings as PostgresSettings, look_up as look_up_on_postgres,
 };
 pub use retention::Retention;
+pub use search::{Cursor, Ended, InvalidCursor, Page, Phase, Question, Summary};
 pub use sqlite::{Readers as SqliteReaders, Settings, SqliteJournal, look_up};
 
 /// The record of everything that happened.
@@ -136,6 +138,29 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// The journal cannot be read.
     async fn counts(&self, ended_since: Moment) -> Result<Counts, JournalError>;
+
+    /// Those of the notifications that answer the question, from a place on, the newest first: at most so many.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn search(
+        &self,
+        question: &Question,
+        from: Option<Cursor>,
+        most: usize,
+    ) -> Result<Page, JournalError>;
+
+    /// How many answer the question; counts no further than `most`, and so takes no longer.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, JournalError>;
+
+    /// The transcript of an attempt. Of several of one number the last counts; without a number, the last attempt's.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, JournalError>;
 
     /// Whether the journal can be written just now; if not, why.
     fn ready(&self) -> Result<(), String>;

@@ -32,11 +32,30 @@ const fn row(
     Row { method, route, path, expected, nobody }
 }
 
-const ROWS: [Row; 9] = [
+/// Whoever may ask about everything.
+const READS: [u16; 5] = [403, 200, 200, 403, 403];
+/// Whoever may change what runs; what it is about is not there.
+const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
+
+const ROWS: [Row; 23] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
+    row("POST", "/v1/notifications/{id}/replay", "/v1/notifications/none/replay", OPERATES, 401),
     // Whoever is let in is told that this is no merchant, instead of being told of attempts without an end.
     row("GET", "/v1/live", "/v1/live?merchant=", [403, 400, 400, 403, 403], 401),
+    row("POST", "/v1/replays", "/v1/replays", [403, 403, 422, 403, 403], 401),
+    row("GET", "/v1/replays/{id}", "/v1/replays/none", [403, 404, 404, 403, 403], 401),
+    row("GET", "/v1/merchants", "/v1/merchants", READS, 401),
+    row("GET", "/v1/merchants/{id}", "/v1/merchants/shop", READS, 401),
+    row("POST", "/v1/merchants/{id}/pause", "/v1/merchants/none/pause", OPERATES, 401),
+    row("POST", "/v1/merchants/{id}/resume", "/v1/merchants/none/resume", OPERATES, 401),
+    row("GET", "/v1/ladder", "/v1/ladder", READS, 401),
+    row("GET", "/v1/holds", "/v1/holds", READS, 401),
+    row("GET", "/v1/poison", "/v1/poison", READS, 401),
+    row("GET", "/v1/poison/{id}", "/v1/poison/none", [403, 404, 404, 403, 403], 401),
+    row("POST", "/v1/poison/{id}/mend", "/v1/poison/none/mend", OPERATES, 401),
+    row("POST", "/v1/poison/{id}/discard", "/v1/poison/none/discard", OPERATES, 401),
+    row("GET", "/v1/audit", "/v1/audit", READS, 401),
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
@@ -76,7 +95,12 @@ async fn each_door_opens_for_its_roles_alone() {
     let body = record("n1", "shop", "o1").to_string();
     for Row { method, route, path, expected, nobody } in ROWS {
         let method: Method = method.parse().expect("a method");
-        let body = if *route == *"/v1/notifications" { body.clone() } else { String::new() };
+        let body = match route {
+            "/v1/notifications" => body.clone(),
+            // It takes an empty body, too.
+            "/v1/plugins/{name}/rollback" => String::new(),
+            _ => json!({"reason": "to see"}).to_string(),
+        };
         let asked = || (method.clone(), url(path));
         let stranger = bearer(&new_token(&["--role", "operate"]).token);
         let wrong_scheme = of("operate").replace("Bearer", "Basic");

@@ -16,6 +16,7 @@ use paynotify::journal::{
 
 pub use crate::keeping::*;
 pub use crate::operating::*;
+pub use crate::searching::*;
 pub use crate::seeking::*;
 use crate::telling::*;
 
@@ -65,6 +66,12 @@ macro_rules! conformance_suite {
             a_text_with_a_nul_harms_nobody
             what_has_ended_long_ago_goes_and_nothing_else_does
             of_what_is_too_much_the_oldest_transcripts_go_first
+            a_list_is_told_page_by_page_newest_first
+            no_row_comes_twice_or_is_missing_while_rows_are_added
+            all_conditions_hold_together_as_a_model_has_it
+            a_row_is_found_by_what_it_is_now
+            a_row_that_cannot_be_read_is_passed_over
+            a_transcript_is_found_beside_the_writer
         );
     };
     (@ $start:path: $($case:ident)*) => {

@@ -143,7 +143,8 @@ async fn a_full_disk_is_an_error_and_room_ends_it() {
     names(&error, &folder, "full");
     assert!(written > 3);
     assert_eq!(journal.ready(), Err(error.to_string()));
-    let sent = envelope("new", &format!(r#","subject":"{}""#, "x".repeat(10_000)));
+    // More than what found no room just now.
+    let sent = envelope("new", &format!(r#","subject":"{}""#, "x".repeat(40_000)));
     let asked = journal.take_up(&sent.notification, taken(sent.progress)).await;
     names(&asked.expect_err("no attempt could be recorded"), &folder, "full");
     assert_eq!(journal.story(&id(&format!("n{written}"))).await.expect("readable"), None);

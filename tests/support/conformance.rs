@@ -163,6 +163,13 @@ impl Fixture {
         }
     }
 
+    /// One of those is to be there no more.
+    pub fn expect_unpoisoned(&self, reason: &str) {
+        let mut poison = self.poison.lock().expect("not poisoned");
+        let place = poison.iter().position(|(_, poisoned)| poisoned == reason).expect("it was poisoned");
+        poison.remove(place);
+    }
+
     /// The proof that the journal knows of an ending, which only a journal gives.
     pub async fn recorded(&self, envelope: &Envelope, event: &OutcomeEvent) -> Recorded {
         recorded(&self.journal, envelope, event).await
@@ -189,6 +196,7 @@ pub async fn recorded(journal: &SqliteJournal, envelope: &Envelope, event: &Outc
             detail: None,
             attempts_made: event.attempts,
             ended_at: at,
+            replay: envelope.progress.replay,
         },
         attempt: None,
         transcript: None,
@@ -276,6 +284,8 @@ macro_rules! conformance_suite {
             an_unreadable_header_is_poisoned_whole
             a_bare_record_is_a_new_notification
             an_abandoned_notification_is_poisoned_and_told
+            what_is_poisoned_is_seen_put_back_and_thrown_away
+            operators_at_once_do_not_hurt_each_other
             what_is_out_can_be_settled_after_taking_has_stopped
             closing_ends_everything_and_can_be_done_twice
             thousands_at_once_add_up

@@ -388,6 +388,107 @@ pub async fn an_abandoned_notification_is_poisoned_and_told(fixture: &mut Fixtur
     fixture.nothing_comes().await;
 }
 
+/// Whoever looks takes nothing away; what is put back comes, and what is thrown away does not; both once.
+pub async fn what_is_poisoned_is_seen_put_back_and_thrown_away(fixture: &mut Fixture) {
+    let none = fixture.broker().poisoned(0, 10).await.expect("seen");
+    assert!(none.rows.is_empty() && !none.more);
+    let before = now();
+    let mut bodies = Vec::new();
+    for number in 0..4 {
+        fixture.publish(&envelope(&format!("n{number}"))).await;
+        let (came, delivery) = fixture.take_readable().await;
+        bodies.push(came.notification.raw.clone());
+        fixture.poison(came.notification.raw.clone(), &format!("because {number}"), None, delivery).await;
+    }
+    let garbage = Bytes::from(vec![0xff; 3_000]);
+    fixture.probe.inject(garbage.clone(), &[]).await;
+    let delivery = fixture.take().await;
+    fixture.poison(garbage.clone(), "no JSON", None, delivery).await;
+    let broker = fixture.broker();
+    count_becomes(fixture, 5).await;
+    let (first, rest) =
+        (broker.poisoned(0, 2).await.expect("seen"), broker.poisoned(2, 10).await.expect("seen"));
+    assert!(first.more && first.rows.len() == 2 && !rest.more);
+    let rows: Vec<_> = first.rows.iter().chain(&rest.rows).collect();
+    let shown: Vec<_> = rows.iter().map(|row| (row.reason.as_str(), row.bytes)).collect();
+    let length = bodies[0].len();
+    assert_eq!(
+        shown,
+        [
+            ("because 0", length),
+            ("because 1", length),
+            ("because 2", length),
+            ("because 3", length),
+            ("no JSON", 3_000)
+        ]
+    );
+    assert_eq!(rows[1].beginning.as_bytes(), &bodies[1][..]);
+    assert_eq!(rows[4].beginning, "\u{fffd}".repeat(200));
+    assert!(rows.iter().all(|row| row.since.is_some_and(|since| before <= since && since <= now())));
+    let message = broker.poison_message(&rows[1].id).await.expect("seen").expect("there");
+    assert_eq!((&message.row, &message.body), (rows[1], &bodies[1]));
+    let read = message.read(now()).expect("readable");
+    assert_eq!((read.notification.id().as_str(), read.progress.attempt), ("n1", AttemptNumber::FIRST));
+    let whole = broker.poison_message(&rows[4].id).await.expect("seen").expect("there");
+    assert_eq!(whole.body, garbage);
+    assert!(whole.read(now()).is_err());
+    count_becomes(fixture, 5).await;
+    assert!(broker.put_back(&rows[1].id, &read).await.expect("put back"));
+    fixture.expect_unpoisoned("because 1");
+    let (came, delivery) = fixture.take_readable().await;
+    assert_same(&came, &read);
+    fixture.finish(&came, delivery).await;
+    assert!(!broker.put_back(&rows[1].id, &read).await.expect("an answer"), "it is not there any more");
+    assert!(broker.discard(&rows[4].id).await.expect("thrown away"));
+    fixture.expect_unpoisoned("no JSON");
+    assert!(!broker.discard(&rows[4].id).await.expect("an answer"));
+    assert!(broker.poison_message("no such id").await.expect("an answer").is_none());
+    assert!(!broker.discard("77777").await.expect("an answer"));
+    count_becomes(fixture, 3).await;
+    fixture.nothing_comes().await;
+}
+
+/// Each sees all of it, and each message is put back by one of them.
+pub async fn operators_at_once_do_not_hurt_each_other(fixture: &mut Fixture) {
+    for number in 0..3 {
+        fixture.publish(&envelope(&format!("n{number}"))).await;
+        let (came, delivery) = fixture.take_readable().await;
+        fixture.poison(came.notification.raw.clone(), &format!("because {number}"), None, delivery).await;
+    }
+    count_becomes(fixture, 3).await;
+    let broker = fixture.broker();
+    let (one, other, third) =
+        tokio::join!(broker.poisoned(0, 10), broker.poisoned(0, 10), broker.poisoned(0, 10));
+    let [one, other, third] = [one, other, third].map(|page| page.expect("seen").rows);
+    assert_eq!(one.len(), 3);
+    assert!(one == other && other == third);
+    let again = envelope("n0");
+    let (id, other_id) = (&one[0].id, &one[2].id);
+    let (first, second, thrown) =
+        tokio::join!(broker.put_back(id, &again), broker.put_back(id, &again), broker.discard(other_id));
+    let [first, second, thrown] = [first, second, thrown].map(|answer| answer.expect("an answer"));
+    assert!((first ^ second) && thrown, "{first} {second} {thrown}");
+    fixture.expect_unpoisoned("because 0");
+    fixture.expect_unpoisoned("because 2");
+    let (came, delivery) = fixture.take_readable().await;
+    fixture.finish(&came, delivery).await;
+    count_becomes(fixture, 1).await;
+    fixture.nothing_comes().await;
+}
+
+/// What is given back counts again in a moment.
+async fn count_becomes(fixture: &Fixture, expected: u64) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let count = fixture.broker().poison_count().await.expect("counted");
+        if count == expected {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "there are {count}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 pub async fn what_is_out_can_be_settled_after_taking_has_stopped(fixture: &mut Fixture) {
     for number in 0..6 {
         fixture.publish(&envelope(&format!("n{number}"))).await;

@@ -18,6 +18,7 @@ mod reader;
 mod release;
 mod rows;
 mod schema;
+mod search;
 mod transcripts;
 mod trim;
 mod write;

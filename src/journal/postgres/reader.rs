@@ -1,4 +1,4 @@
-//! Stories, read.
+//! What people ask: stories, lists and transcripts, read.
 
 use std::time::Duration;
 
@@ -7,10 +7,12 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Row, query};
 
 use super::problem::Problem;
-use super::{operations, release};
+use super::{operations, release, search, transcripts};
 use crate::domain::{Moment, NotificationId};
 use crate::journal::batched::Reader;
-use crate::journal::{Attempt, AuditRow, Counts, Pause, Release, ReleasePlace, Story};
+use crate::journal::{
+    Attempt, AuditRow, Counts, Cursor, Lookup, Page, Pause, Question, Release, ReleasePlace, Story,
+};
 
 /// Connections that read.
 #[derive(Debug)]
@@ -20,6 +22,19 @@ pub struct Readers(pub(super) PgPool);
 impl Reader for Readers {
     async fn story(&self, id: &NotificationId) -> Result<Option<Story>, String> {
         story(&self.0, id).await.map_err(|problem| problem.to_string())
+    }
+
+    async fn search(&self, question: &Question, from: Option<Cursor>, most: usize) -> Result<Page, String> {
+        search::search(&self.0, question, from, most).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn count(&self, question: &Question, most: u64) -> Result<u64, String> {
+        search::count(&self.0, question, most).await.map_err(|error| Problem::from(error).to_string())
+    }
+
+    async fn look_up(&self, id: &NotificationId, number: Option<u32>) -> Result<Lookup, String> {
+        let looked_up = async { transcripts::find(&mut *self.0.acquire().await?, id, number).await };
+        looked_up.await.map_err(|error| Problem::from(error).to_string())
     }
 
     async fn held(&self, release: &Release) -> Result<(Vec<String>, Option<ReleasePlace>), String> {

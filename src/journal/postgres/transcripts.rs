@@ -59,7 +59,8 @@ pub async fn look_up(
     looked_up.await.map_err(|problem: Problem| error(&settings.place(), &Fault::from(problem)))
 }
 
-async fn find(
+/// [`Journal::look_up`](crate::journal::Journal::look_up).
+pub(super) async fn find(
     connection: &mut PgConnection,
     id: &NotificationId,
     number: Option<u32>,

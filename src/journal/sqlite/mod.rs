@@ -9,6 +9,7 @@ mod missing;
 mod operations;
 mod reader;
 mod release;
+mod search;
 mod transcripts;
 mod trim;
 mod write;
@@ -35,6 +36,7 @@ const SCHEMA: Schema = Schema {
         include_str!("schema-2.sql"),
         include_str!("schema-3.sql"),
         include_str!("schema-4.sql"),
+        include_str!("schema-5.sql"),
     ],
 };
 

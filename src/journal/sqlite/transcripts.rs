@@ -63,7 +63,8 @@ pub async fn look_up(file: &Path, id: &NotificationId, number: Option<u32>) -> R
     looked_up.await.map_err(|problem: Problem| error(&file.display().to_string(), &Fault::from(problem)))
 }
 
-async fn find(
+/// [`Journal::look_up`](crate::journal::Journal::look_up).
+pub(super) async fn find(
     connection: &mut SqliteConnection,
     id: &NotificationId,
     number: Option<u32>,
