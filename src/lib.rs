@@ -22,7 +22,7 @@
 //! | [`config`] | what a file says, checked | the edges' settings |
 //! | [`app`] | builds all of it, and ends it in order | everything |
 //! | [`kit`] | tries, records and checks a plugin for its author; sends nothing | [`plugin`], [`domain`] |
-//! | [`cli`] | the commands | [`app`], [`config`], [`http`], [`kit`]; for plugins also [`journal`], [`plugin`], [`replay`] |
+//! | [`cli`] | the commands | [`app`], [`clock`], [`config`], [`http`], [`kit`]; for plugins also [`journal`], [`plugin`], [`replay`] |
 //!
 //! The edges do not know each other, and `domain` knows none of them; `tests/tidy.rs` holds the code to this table.
 //! ARCHITECTURE.md walks through one notification's way.

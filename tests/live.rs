@@ -87,8 +87,11 @@ async fn listeners_hear_each_attempt_as_the_log_has_it() {
     let logged: Vec<Value> =
         gateway.log_lines().into_iter().filter(|line| line["message"] == "attempt").collect();
     assert_eq!(logged.len(), told.len());
+    let document: Value = serde_json::from_str(include_str!("../src/api/openapi.json")).expect("JSON");
+    let documented = &document["components"]["schemas"]["LiveEvent"];
     for (logged, mut told) in logged.into_iter().zip(told) {
         let event = told.as_object_mut().expect("an object");
+        assert!(event.keys().eq(documented["properties"].as_object().expect("properties").keys()));
         assert!(event.remove("at").is_some_and(|at| at.is_string()));
         for (key, value) in event {
             assert_eq!(logged.get(key).unwrap_or(&Value::Null), value, "{key}");

@@ -28,7 +28,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("kit", &["kit", "plugin", "domain"]),
     (
         "cli",
-        &["cli", "api", "app", "broker", "config", "http", "journal", "kit", "plugin", "replay", "domain"],
+        &["cli", "api", "app", "broker", "clock", "config", "http", "journal", "kit", "plugin", "replay", "domain"],
     ),
 ];
 

@@ -19,6 +19,18 @@ fn document() -> Value {
     serde_json::from_str(&std::fs::read_to_string(file()).expect("the document")).expect("JSON")
 }
 
+/// The document without what is still to come.
+pub(crate) fn as_it_is_served() -> String {
+    let mut document = document();
+    let paths = document["paths"].as_object_mut().expect("paths");
+    for (method, path) in TO_COME {
+        let item = paths[*path].as_object_mut().expect("an object");
+        item.remove(&method.to_lowercase()).expect("an operation");
+    }
+    paths.retain(|_, item| item.as_object().is_some_and(|item| !item.is_empty()));
+    document.to_string()
+}
+
 /// Every operation, by its method and path.
 fn operations(document: &Value) -> BTreeMap<(String, String), Value> {
     let paths = document["paths"].as_object().expect("paths");

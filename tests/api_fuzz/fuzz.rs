@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use http::Method;
 
-use super::document::file;
+use super::document::as_it_is_served;
 use super::support::gateway::{Gateway, SOON, Store, record};
 use super::support::merchant::{Answer, StubMerchant, in_turn};
 
@@ -54,12 +54,13 @@ async fn the_api_answers_as_its_document_says_whatever_it_is_asked() {
 
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_fuzz/schemathesis.toml");
     let mut run = Command::new(fuzzer.schemathesis());
-    run.arg("--config-file").arg(settings).arg("run").arg(file()).args(["--url", &gateway.api()]);
+    let document = folder.join("openapi.json");
+    std::fs::write(&document, as_it_is_served()).expect("written");
+    run.arg("--config-file").arg(settings).arg("run").arg(document).args(["--url", &gateway.api()]);
     run.current_dir(&folder).envs(tokens.iter().map(|(name, (token, _))| (name, token)));
     let run = tokio::task::spawn_blocking(move || run.output()).await.expect("ended").expect("run");
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
-    assert!(said.contains("0 failed") || !said.contains("failed"), "{said}");
     // It has been asked a lot, and is as well as before.
     assert_eq!(gateway.ask(Method::GET, "/readyz", "").await.0, 200, "{said}");
     assert!(merchant.wait_for(10, SOON).await.len() >= 10, "records were accepted: {said}");
