@@ -23,6 +23,8 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Counted {
     pub(super) at: Moment,
     pub(super) counts: journal::Counts,
+    /// How many messages lie in the poison queue; nothing while the broker is away.
+    pub(super) poison: Option<u64>,
 }
 
 /// The last count.
@@ -43,7 +45,11 @@ impl Api {
             at.unix_milliseconds().saturating_sub(i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)),
         );
         let counts = self.journal.counts(since).await.map_err(unavailable)?;
-        let counted = Arc::new(Counted { at, counts });
+        let poison = self.broker.poison_count().await;
+        if let Err(error) = &poison {
+            tracing::debug!(%error, "what lies in the poison queue could not be counted");
+        }
+        let counted = Arc::new(Counted { at, counts, poison: poison.ok() });
         *last = Some((Instant::now(), Arc::clone(&counted)));
         Ok(counted)
     }

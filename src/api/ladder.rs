@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Api;
 use super::page::{Page, cursor};
 use super::problem::Problem;
-use super::{Api, unavailable};
 use crate::domain::Moment;
 use crate::journal::{Counts, HeldCount};
 
@@ -28,7 +28,6 @@ struct Rung {
 /// `GET /v1/ladder`
 pub(super) async fn ladder(State(api): State<Api>) -> Result<Response, Problem> {
     let counted = api.counted().await?;
-    let poison = api.broker.poison_count().await.map_err(unavailable)?;
     let counts = &counted.counts;
     let (rungs, anew) =
         rungs(counts, api.merchants.ladder_ms(""), |merchant| api.merchants.ladder_ms(merchant));
@@ -48,7 +47,7 @@ pub(super) async fn ladder(State(api): State<Api>) -> Result<Response, Problem> 
         "rungs": rungs,
         "held": by_cause(&counts.held),
         "ended_24h": ended,
-        "poison": {"messages": poison},
+        "poison": {"messages": counted.poison},
     });
     Ok(Json(answer).into_response())
 }

@@ -3,6 +3,8 @@
 //! The journal is told first and the broker second. A crash between the two loses nothing: what is under way by the journal and
 //! missing at the broker is found (`delivery::missing`).
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -33,7 +35,10 @@ pub enum NotReplayed {
     Away(#[from] JournalError),
 }
 
-/// Begins a notification anew, and says as which replay.
+/// How long an end that is just being told is waited for, and how often it is looked after meanwhile.
+const MOMENT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
+
+/// Begins a notification anew, and says as which replay. Waits a moment for the end of one that has just ended to be told.
 ///
 /// # Errors
 /// It is not begun, or nobody knows.
@@ -43,10 +48,16 @@ pub async fn begin_anew(
     wanted: ReplayOrder,
 ) -> Result<u32, NotReplayed> {
     let id = wanted.id.clone();
-    let envelope = match journal.replay(wanted).await? {
-        Replayed::Begun(envelope) => envelope,
-        Replayed::Unknown => return Err(NotReplayed::Unknown(id)),
-        Replayed::Refused { why, state } => return Err(NotReplayed::Refused(refusal(&id, why, &state))),
+    let until = Instant::now() + MOMENT.0;
+    let envelope = loop {
+        match journal.replay(wanted.clone()).await? {
+            Replayed::Begun(envelope) => break envelope,
+            Replayed::Unknown => return Err(NotReplayed::Unknown(id)),
+            Replayed::Refused { why: NoReplay::Untold, .. } if Instant::now() < until => {
+                tokio::time::sleep(MOMENT.1).await;
+            }
+            Replayed::Refused { why, state } => return Err(NotReplayed::Refused(refusal(&id, why, &state))),
+        }
     };
     let replay = envelope.progress.replay;
     if let Err(error) = broker.hasten(&envelope).await {

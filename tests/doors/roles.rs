@@ -143,6 +143,33 @@ async fn gateway_tells_no_merchant_of_another(gateway: &Gateway, other: &str, re
     assert_eq!(ask(&client, story("n1"), Some(read), "").await.expect("an answer").status, 200);
 }
 
+/// What is changed is noted by the name of the token, and who is turned away leaves no trace there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_names_the_token() {
+    let operator = new_token(&["--role", "operate", "--name", "night-shift"]);
+    let reader = new_token(&["--role", "read", "--name", "support"]);
+    let mut gateway = Gateway::with_api(Store::Embedded, &format!("{}{}", operator.lines, reader.lines), "");
+    gateway.merchant("shop", "http://127.0.0.1:9/", "");
+    gateway.start();
+    gateway.ready().await;
+    let client = client();
+    let asked = async |method: Method, path: &str, made: &Made, body: &str| {
+        let url = format!("{}{path}", gateway.api());
+        ask(&client, (method, url), Some(&bearer(&made.token)), body.to_owned()).await.expect("an answer")
+    };
+    let pause = "/v1/merchants/shop/pause";
+    assert_eq!(asked(Method::POST, pause, &reader, r#"{"reason": "no"}"#).await.status, 403);
+    let paused = asked(Method::POST, pause, &operator, r#"{"reason": "yes"}"#).await;
+    assert_eq!(paused.status, 200);
+    assert_eq!(json(&paused)["paused"]["by"], "night-shift");
+    let audit = json(&asked(Method::GET, "/v1/audit", &reader, "").await);
+    let entries = audit["entries"].as_array().expect("entries");
+    assert_eq!(entries.len(), 1, "{audit}");
+    let (by, what) = (&entries[0]["by"], &entries[0]["action"]);
+    assert_eq!((by, what, &entries[0]["reason"]), (&json!("night-shift"), &json!("pause"), &json!("yes")));
+    assert!(gateway.stop().success());
+}
+
 /// The commands have their token from the environment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_show_their_token() {

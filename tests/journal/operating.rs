@@ -210,6 +210,27 @@ pub async fn the_audit_is_read_by_pages(ground: &dyn Ground) {
     journal.close().await;
 }
 
+/// How long it takes to count where a million notifications are, a tenth of them under way.
+///
+/// `cargo nextest run --workspace --test journal --run-ignored all --no-capture -E 'test(counts_of_a_million)'`
+pub async fn count_a_million(ground: &dyn Ground, fill: &'static str) {
+    let journal = &*ground.open().await;
+    ground.execute(fill).await;
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let began = std::time::Instant::now();
+        let counts = journal.counts(at(0)).await.expect("counted");
+        times.push(began.elapsed());
+        let waiting: u64 = counts.waiting.iter().map(|count| count.count).sum();
+        let held: u64 = counts.held.iter().map(|count| count.count).sum();
+        assert_eq!((waiting, held, counts.new), (50_000, 50_000, 0));
+        assert_eq!(counts.unconfirmed.iter().map(|count| count.count).sum::<u64>(), 100_000);
+    }
+    times.sort();
+    println!("a million rows are counted in {:?}, at most {:?}", times[4], times[8]);
+    journal.close().await;
+}
+
 pub async fn what_waits_is_counted_by_what_it_waits_for(ground: &dyn Ground) {
     let journal = &*ground.open().await;
     assert_eq!(journal.counts(at(0)).await.expect("counted"), Counts::default());

@@ -19,6 +19,25 @@ use crate::telling::*;
 
 crate::conformance::conformance_suite!(ground);
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, of a minute"]
+async fn counts_of_a_million() {
+    const FILL: &str = r#"INSERT INTO notification
+        (id, merchant_id, first_seen, updated_at, digest, raw, state, phase, outcome, cause, due)
+        SELECT 'n' || n, 'm' || n % 10000, 1800000000000 + n, 1800000000000 + n, '\x00', convert_to(repeat('x', 400), 'UTF8'),
+            CASE n % 20
+                WHEN 0 THEN '{"state":"waiting","next_attempt":' || 2 + n / 20 % 6 || ',"due":"2027-01-15T08:00:00.000Z"}'
+                WHEN 1 THEN '{"state":"held","next_attempt":1,"due":"2027-01-15T08:00:00.000Z","cause":"paused","reason":"r","holds":1,"since":"2027-01-15T08:00:00.000Z"}'
+                ELSE '{"state":"ended","outcome":"' || CASE WHEN n % 20 < 4 THEN 'exhausted' ELSE 'confirmed' END || '","detail":null,"attempts_made":1,"ended_at":"2027-01-15T08:00:00.000Z"}'
+            END,
+            CASE n % 20 WHEN 0 THEN 'waiting' WHEN 1 THEN 'held' ELSE 'ended' END,
+            CASE WHEN n % 20 < 2 THEN NULL WHEN n % 20 < 4 THEN 'exhausted' ELSE 'confirmed' END,
+            CASE n % 20 WHEN 1 THEN 'paused' END,
+            CASE WHEN n % 20 < 2 THEN 1800000000000 END
+        FROM generate_series(0, 999999) AS n"#;
+    crate::operating::count_a_million(&ground().await, FILL).await;
+}
+
 /// A database of this test's alone.
 struct Place {
     database: Database,

@@ -20,6 +20,21 @@ async fn ground() -> Folder {
     Folder(folder())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, of a minute"]
+async fn counts_of_a_million() {
+    const FILL: &str = r#"WITH RECURSIVE series (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM series WHERE n < 999999)
+        INSERT INTO notification (id, merchant_id, first_seen, updated_at, digest, raw, state)
+        SELECT 'n' || n, 'm' || n % 10000, 1800000000000 + n, 1800000000000 + n, x'00', CAST(printf('%.400c', 'x') AS BLOB),
+            CASE n % 20
+                WHEN 0 THEN '{"state":"waiting","next_attempt":' || (2 + n / 20 % 6) || ',"due":"2027-01-15T08:00:00.000Z"}'
+                WHEN 1 THEN '{"state":"held","next_attempt":1,"due":"2027-01-15T08:00:00.000Z","cause":"paused","reason":"r","holds":1,"since":"2027-01-15T08:00:00.000Z"}'
+                ELSE '{"state":"ended","outcome":"' || iif(n % 20 < 4, 'exhausted', 'confirmed') || '","detail":null,"attempts_made":1,"ended_at":"2027-01-15T08:00:00.000Z"}'
+            END
+        FROM series"#;
+    crate::operating::count_a_million(&ground().await, FILL).await;
+}
+
 struct Folder(TempDir);
 
 #[async_trait]

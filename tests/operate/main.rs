@@ -13,7 +13,7 @@ mod replay;
 mod views;
 
 use http::Method;
-use paynotify::journal::{Journal, SqliteJournal};
+use paynotify::journal::SqliteJournal;
 use serde_json::{Value, json};
 
 use support::gateway::Gateway;
@@ -51,7 +51,7 @@ fn attempts(story: &Value) -> Vec<(u64, u64)> {
 }
 
 /// The gateway's own journal, opened beside it as by another process.
-async fn journal_of(gateway: &Gateway) -> impl Journal {
+async fn journal_of(gateway: &Gateway) -> SqliteJournal {
     let file = gateway.folder().join("data/journal.sqlite");
     SqliteJournal::open(paynotify::journal::Settings::new(file)).await.expect("a journal")
 }
