@@ -3,12 +3,17 @@
 //! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
 //! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod attempts;
 mod doors;
 mod ingest;
 mod metrics;
+mod notifications;
+mod orders;
 mod plugins;
 mod problem;
+mod query;
 mod rate;
+mod redacted;
 mod serve;
 mod settings;
 mod tls;
@@ -17,7 +22,7 @@ mod turns;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -26,13 +31,13 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::broker::Broker;
-use crate::domain::NotificationId;
 use crate::journal::Journal;
 
 pub use doors::Rates;
-use doors::{Caller, Doorkeeper, Doors};
+use doors::{Doorkeeper, Doors};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use redacted::Secrets;
 pub use serve::serve;
 pub use settings::{Settings, TlsFiles};
 pub use tls::{InvalidTls, Tls};
@@ -52,7 +57,30 @@ pub struct Route {
 /// Every way into the API.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
-    Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route {
+        method: "GET",
+        path: "/v1/notifications",
+        door: Door::Read,
+        handler: || get(notifications::list),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}",
+        door: Door::Own,
+        handler: || get(notifications::story),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}/attempts/{number}",
+        door: Door::Read,
+        handler: || get(attempts::attempt),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/orders/{merchant_order_id}",
+        door: Door::Own,
+        handler: || get(orders::order),
+    },
     Route { method: "GET", path: "/v1/plugins", door: Door::Read, handler: || get(plugins::list) },
     Route {
         method: "POST",
@@ -73,21 +101,24 @@ pub struct Api {
     /// What happened.
     journal: Arc<dyn Journal>,
     plugins: Arc<dyn Plugins>,
+    /// What of the merchants' is not shown.
+    secrets: Arc<dyn Secrets>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these three. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these. It adds its own metrics to the registry and shows all of them.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
         journal: Arc<dyn Journal>,
         plugins: Arc<dyn Plugins>,
+        secrets: Arc<dyn Secrets>,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        Self { broker, journal, plugins, turns: Arc::default(), metrics }
+        Self { broker, journal, plugins, secrets, turns: Arc::default(), metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -116,21 +147,6 @@ impl Api {
             })
             .layer(DefaultBodyLimit::max(settings.longest_body))
             .with_state(self)
-    }
-}
-
-/// `GET /v1/notifications/{id}`: the whole story. A merchant's token is told of that merchant's alone.
-async fn story(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let unknown = || not_found(format!("no notification `{id}` is known"));
-    let parsed: NotificationId = id.parse().map_err(|_| unknown())?;
-    match api.journal.story(&parsed).await {
-        Ok(Some(story)) if caller.may_see(&story.merchant_id) => Ok(Json(story).into_response()),
-        Ok(Some(_) | None) => Err(unknown()),
-        Err(error) => Err(unavailable(error)),
     }
 }
 

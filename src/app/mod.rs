@@ -11,6 +11,7 @@ mod kept;
 mod load;
 mod prepare;
 mod ready;
+mod secrets;
 mod watch;
 
 use std::future::Future;
@@ -52,6 +53,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let at_start = merchants.all().len();
+    let secrets = Arc::new(secrets::OfMerchants(merchants.clone()));
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -62,7 +64,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
+    let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), secrets, registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
