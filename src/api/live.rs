@@ -7,14 +7,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde_json::json;
 
 use super::problem::Problem;
-use super::{Api, unavailable};
-use crate::domain::MerchantId;
+use super::query::Parameters;
+use super::{Api, redacted, unavailable};
 use crate::live::Heard;
 
 /// After so long without an event a comment is sent, so that both sides and what is between them know of each other.
@@ -22,35 +22,20 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// `GET /v1/live`, with `merchant` for one merchant's alone.
 pub(super) async fn live(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let merchant = merchant(query.as_deref().unwrap_or_default())?;
+    let merchant = Parameters::read(query.as_deref(), &["merchant"])?.merchant()?;
     let listener = api.live.listen(merchant);
     let listener =
         listener.ok_or_else(|| unavailable("as many listen already as `api.live_listeners` allows"))?;
-    let events = stream::unfold(listener, async |mut listener| {
+    let events = stream::unfold((listener, api.secrets), async |(mut listener, secrets)| {
         let event = match listener.next().await? {
-            Heard::Event(json) => Event::default().event("attempt").data(json),
-            Heard::Missed(count) => Event::default().event("missed").data(format!(r#"{{"count":{count}}}"#)),
+            Heard::Event(json) => {
+                // It was written by this program.
+                let event = serde_json::from_str(&json).unwrap_or_default();
+                Event::default().event("attempt").data(redacted::event(event, &*secrets).to_string())
+            }
+            Heard::Missed(count) => Event::default().event("missed").data(json!({"count": count}).to_string()),
         };
-        Some((Ok::<_, Infallible>(event), listener))
+        Some((Ok::<_, Infallible>(event), (listener, secrets)))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
-}
-
-/// The only parameter there is.
-fn merchant(query: &str) -> Result<Option<MerchantId>, Problem> {
-    let wrong = |field: &str, detail: String| {
-        Problem::new(StatusCode::BAD_REQUEST, "not a query of this resource", detail)
-            .in_field(Some(field.to_owned()))
-    };
-    let mut merchant = None;
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        if name != "merchant" {
-            return Err(wrong(&name, format!("there is no parameter `{name}` here, only `merchant`")));
-        }
-        if merchant.is_some() {
-            return Err(wrong("merchant", "the parameter `merchant` is there twice".to_owned()));
-        }
-        merchant = Some(value.parse().map_err(|error| wrong("merchant", format!("`{value}`: {error}")))?);
-    }
-    Ok(merchant)
 }

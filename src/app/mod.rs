@@ -13,6 +13,7 @@ mod merchants;
 mod prepare;
 mod ready;
 mod replays;
+mod secrets;
 mod watch;
 
 use std::future::Future;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Upon};
 use crate::config::{self, Config};
 use crate::delivery::{self, Deliverer, Rules, Shadows};
 use crate::journal::{Journal, JournalError, PostgresJournal, SqliteJournal};
@@ -55,6 +56,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let (at_start, all_merchants) = (merchants.all().len(), merchants.clone());
+    let secrets = Arc::new(secrets::OfMerchants(merchants.clone()));
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -73,9 +75,16 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
     let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let (plugins, shown, desk) = (Arc::new(plugins), Arc::new(shown), Arc::new(desk));
-    let api =
-        Api::new(Arc::clone(&broker), Arc::clone(&journal), plugins, shown, desk, live, registry);
+    let upon = Upon {
+        broker: Arc::clone(&broker),
+        journal: Arc::clone(&journal),
+        plugins: Arc::new(plugins),
+        merchants: Arc::new(shown),
+        replays: Arc::new(desk),
+        secrets,
+        live,
+    };
+    let api = Api::new(upon, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let replaying = tokio::spawn(replaying.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
