@@ -32,9 +32,24 @@ const fn row(
     Row { method, route, path, expected, nobody }
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 10] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
+    row("GET", "/v1/notifications", "/v1/notifications", [403, 200, 200, 403, 403], 401),
+    row(
+        "GET",
+        "/v1/notifications/{id}/attempts/{number}",
+        "/v1/notifications/n1/attempts/99",
+        [403, 404, 404, 403, 403],
+        401,
+    ),
+    row(
+        "GET",
+        "/v1/orders/{merchant_order_id}",
+        "/v1/orders/o1?merchant=shop",
+        [403, 200, 200, 200, 404],
+        401,
+    ),
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
