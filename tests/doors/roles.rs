@@ -37,9 +37,24 @@ const READS: [u16; 5] = [403, 200, 200, 403, 403];
 /// Whoever may change what runs; what it is about is not there.
 const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 26] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
+    row("GET", "/v1/notifications", "/v1/notifications", [403, 200, 200, 403, 403], 401),
+    row(
+        "GET",
+        "/v1/notifications/{id}/attempts/{number}",
+        "/v1/notifications/n1/attempts/99",
+        [403, 404, 404, 403, 403],
+        401,
+    ),
+    row(
+        "GET",
+        "/v1/orders/{merchant_order_id}",
+        "/v1/orders/o1?merchant=shop",
+        [403, 200, 200, 200, 404],
+        401,
+    ),
     row("POST", "/v1/notifications/{id}/replay", "/v1/notifications/none/replay", OPERATES, 401),
     // Whoever is let in is told that this is no merchant, instead of being told of attempts without an end.
     row("GET", "/v1/live", "/v1/live?merchant=", [403, 400, 400, 403, 403], 401),
