@@ -148,10 +148,14 @@ async fn the_gateway_and_each_notification_are_told() {
     assert_eq!((&json["ready"]["broker"], &json["ladder"]["held"][0]["count"]), (&json!("ready"), &json!(1)));
     let story = printed(&gateway, &["status", "n-bad"]).await;
     let lines: Vec<_> = story.lines().collect();
-    assert_eq!(lines[..2], ["n-bad  merchant shop  order bad", "exhausted after 2 attempts: the reply is not `success`"]);
+    assert_eq!(
+        lines[..2],
+        ["n-bad  merchant shop  order bad", "exhausted after 2 attempts: the reply is not `success`"]
+    );
     assert!(lines[2].starts_with("no  started                      took  status  result  detail"), "{story}");
     assert_eq!(lines.len(), 5, "{story}");
-    let story: Value = serde_json::from_str(&printed(&gateway, &["status", "n-bad", "--json"]).await).expect("JSON");
+    let story: Value =
+        serde_json::from_str(&printed(&gateway, &["status", "n-bad", "--json"]).await).expect("JSON");
     assert_eq!(story["attempts"][0]["url"], url.as_str());
     let (code, said) = failed(&gateway.api(), &["status", "n-none"]).await;
     assert_eq!((code, said.as_str()), (1, "paynotify: not found: no notification `n-none` is known\n"));
@@ -174,10 +178,18 @@ async fn the_gateway_and_each_notification_are_told() {
 async fn notifications_are_listed_by_what_they_have_in_common() {
     let (mut gateway, _merchant) = gateway().await;
     let all = printed(&gateway, &["list", "--since", "1h"]).await;
-    let lines: Vec<_> = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<_> =
+        all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(lines[0], "notification merchant order state attempts age next");
-    assert!(lines[1].starts_with("n-held nobody held held 0 ") && lines[1].contains(" no merchant of that name"), "{all}");
-    assert!(lines[2].starts_with("n-bad shop bad exhausted 2 ") && lines[2].ends_with(" s the reply is not `success`"), "{all}");
+    assert!(
+        lines[1].starts_with("n-held nobody held held 0 ") && lines[1].contains(" no merchant of that name"),
+        "{all}"
+    );
+    assert!(
+        lines[2].starts_with("n-bad shop bad exhausted 2 ")
+            && lines[2].ends_with(" s the reply is not `success`"),
+        "{all}"
+    );
     assert!(lines[3].starts_with("n-good shop good confirmed 1 ") && lines[3].ends_with(" s"), "{all}");
     assert_eq!(lines.len(), 4, "{all}");
     for (options, expected) in [
@@ -222,11 +234,13 @@ async fn one_notification_is_begun_anew_or_many_after_a_dry_run() {
         printed(&gateway, &many).await,
         "1 notification would be begun anew: n-bad\nnothing was done; --yes begins them\n"
     );
-    let dry: Value = serde_json::from_str(&printed(&gateway, &[&many[..], &["--json"]].concat()).await).expect("JSON");
+    let dry: Value =
+        serde_json::from_str(&printed(&gateway, &[&many[..], &["--json"]].concat()).await).expect("JSON");
     assert_eq!(dry["matches"], 1);
     assert_eq!(merchant.requests().len(), 5, "a dry run told the merchant");
     until("it is begun", async || {
-        let output = run(paynotify(&gateway.api(), &[&many[..], &["--yes", "--per-second", "5"]].concat())).await;
+        let output =
+            run(paynotify(&gateway.api(), &[&many[..], &["--yes", "--per-second", "5"]].concat())).await;
         output.stdout == b"1 of 1 begun anew, 0 passed over: done\n" && output.status.success()
     })
     .await;
@@ -267,11 +281,13 @@ async fn poison_is_shown_mended_and_thrown_away() {
         sqlx::sqlite::SqliteConnectOptions::new().filename(gateway.folder().join("data/broker.sqlite"));
     let mut broker = SqliteConnection::connect_with(&options).await.expect("opened");
     for body in ["{\"half\":", "no JSON"] {
-        query("INSERT INTO poison (poisoned_at, reason, body, headers) VALUES (1000, 'unreadable', ?1, '{}')")
-            .bind(body.as_bytes())
-            .execute(&mut broker)
-            .await
-            .expect("written");
+        query(
+            "INSERT INTO poison (poisoned_at, reason, body, headers) VALUES (1000, 'unreadable', ?1, '{}')",
+        )
+        .bind(body.as_bytes())
+        .execute(&mut broker)
+        .await
+        .expect("written");
     }
     let shown = printed(&gateway, &["poison"]).await;
     let lines: Vec<_> = shown.lines().collect();
@@ -279,7 +295,9 @@ async fn poison_is_shown_mended_and_thrown_away() {
     assert!(lines[1].ends_with(" days      8  unreadable  {\"half\":"), "{shown}");
     let [half, other] = first_words(&shown)[..] else { panic!("{shown}") };
     let whole = printed(&gateway, &["poison", "show", half]).await;
-    let expected = format!("message: {half}\nsince: 1970-01-01T00:00:01.000Z\nreason: unreadable\naddressed to: -\n\n{{\"half\":\n");
+    let expected = format!(
+        "message: {half}\nsince: 1970-01-01T00:00:01.000Z\nreason: unreadable\naddressed to: -\n\n{{\"half\":\n"
+    );
     assert_eq!(whole, expected);
     let (code, said) = failed(&gateway.api(), &["poison", "mend", half, "--reason", "x"]).await;
     assert!(code == 1 && said.starts_with("paynotify: not a payment result: "), "{said}");
@@ -306,7 +324,10 @@ impl Drop for Running {
 }
 
 /// A `tail` that listens already, and its lines.
-async fn tail(gateway: &Gateway, arguments: &[&str]) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
+async fn tail(
+    gateway: &Gateway,
+    arguments: &[&str],
+) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let mut command = paynotify(&gateway.api(), &[&["tail"], arguments].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let output = child.stdout.take().expect("its output");
@@ -339,7 +360,10 @@ async fn attempts_are_shown_as_they_happen() {
     };
     let words: Vec<_> = line.split("  ").collect();
     assert_eq!((words[1], words[3]), ("shop", "order good"), "{line}");
-    assert!(words[4].starts_with("attempt 1: 200 confirmed in ") && words[4].ends_with(" ms, confirmed"), "{line}");
+    assert!(
+        words[4].starts_with("attempt 1: 200 confirmed in ") && words[4].ends_with(" ms, confirmed"),
+        "{line}"
+    );
     let document: Value = serde_json::from_str(&document).expect("JSON");
     assert_eq!((&document["merchant"], &document["next"]), (&json!("shop"), &json!("confirmed")));
     assert!(merchant.requests().len() > 3);
@@ -353,7 +377,9 @@ async fn attempts_are_shown_as_they_happen() {
 
 #[test]
 fn shells_are_told_how_to_complete() {
-    for (shell, part) in [("bash", "complete -F _paynotify"), ("zsh", "#compdef paynotify"), ("fish", "complete -c paynotify")] {
+    for (shell, part) in
+        [("bash", "complete -F _paynotify"), ("zsh", "#compdef paynotify"), ("fish", "complete -c paynotify")]
+    {
         let output = paynotify("", &["completions", shell]).output().expect("run");
         assert!(output.status.success());
         let script = String::from_utf8(output.stdout).expect("text");
@@ -370,7 +396,8 @@ async fn the_commands_of_the_readme_work() {
     let (_, section) = readme.split_once("### Ask a running gateway\n").expect("the section");
     let (_, block) = section.split_once("```sh\n").expect("its commands");
     let (block, _) = block.split_once("```").expect("their end");
-    let commands: Vec<_> = block.lines().map(|line| line.split(" #").next().unwrap_or_default().trim()).collect();
+    let commands: Vec<_> =
+        block.lines().map(|line| line.split(" #").next().unwrap_or_default().trim()).collect();
     assert!(commands.len() > 9, "{commands:?}");
     let (mut gateway, _merchant) = gateway().await;
     gateway.send(&record("n-1001", "shop", "good")).await;

@@ -113,7 +113,10 @@ async fn listeners_are_bounded_and_their_questions_checked() {
     assert_eq!(first.opened.status, StatusCode::OK);
     let (status, problem) = gateway.ask(Method::GET, "/v1/live", "").await;
     assert_eq!(status, 503);
-    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("api.live_listeners")), "{problem}");
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.contains("api.live_listeners")),
+        "{problem}"
+    );
     for (query, field) in [
         ("?merchant=not%20one", "merchant"),
         ("?merchant=", "merchant"),

@@ -29,7 +29,10 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
     ("kit", &["kit", "plugin", "domain"]),
     (
         "cli",
-        &["cli", "api", "app", "broker", "clock", "config", "http", "journal", "kit", "plugin", "replay", "domain"],
+        &[
+            "cli", "api", "app", "broker", "clock", "config", "http", "journal", "kit", "plugin", "replay",
+            "domain",
+        ],
     ),
 ];
 

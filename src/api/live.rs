@@ -33,7 +33,9 @@ pub(super) async fn live(State(api): State<Api>, RawQuery(query): RawQuery) -> R
                 let event = serde_json::from_str(&json).unwrap_or_default();
                 Event::default().event("attempt").data(redacted::event(event, &*secrets).to_string())
             }
-            Heard::Missed(count) => Event::default().event("missed").data(json!({"count": count}).to_string()),
+            Heard::Missed(count) => {
+                Event::default().event("missed").data(json!({"count": count}).to_string())
+            }
         };
         Some((Ok::<_, Infallible>(event), (listener, secrets)))
     });

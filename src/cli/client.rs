@@ -66,13 +66,14 @@ impl<'a> Api<'a> {
     /// Asks for what has no end.
     pub(super) async fn listen(&self, path: &str) -> anyhow::Result<Opened> {
         let request = self.request(Method::GET, path, Bytes::new())?;
-        let mut opened =
-            self.client.open(request).await.map_err(|failure| self.no_answer(failure.name()))?;
+        let mut opened = self.client.open(request).await.map_err(|failure| self.no_answer(failure.name()))?;
         if opened.status == StatusCode::OK {
             return Ok(opened);
         }
         let mut body = Vec::new();
-        while let Some(piece) = opened.next(LONGEST).await.map_err(|failure| self.no_answer(failure.name()))? {
+        while let Some(piece) =
+            opened.next(LONGEST).await.map_err(|failure| self.no_answer(failure.name()))?
+        {
             body.extend_from_slice(&piece);
         }
         Err(Answer::read(opened.status, &body)?.good().err().unwrap_or_else(|| anyhow!("it tells nothing")))
@@ -110,7 +111,8 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self);
         }
-        let field = self.value["field"].as_str().map(|field| format!(" (field `{field}`)")).unwrap_or_default();
+        let field =
+            self.value["field"].as_str().map(|field| format!(" (field `{field}`)")).unwrap_or_default();
         let hint = match self.status {
             StatusCode::UNAUTHORIZED => format!(": put one into the environment variable {TOKEN}"),
             StatusCode::FORBIDDEN => {
@@ -149,7 +151,10 @@ pub(super) fn escaped(part: &str) -> String {
 }
 
 /// A path with parameters; those without a value are left out.
-pub(super) fn with_query<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn with_query<'a>(
+    path: &str,
+    parameters: impl IntoIterator<Item = (&'a str, Option<String>)>,
+) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
         if let Some(value) = value {

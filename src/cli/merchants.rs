@@ -62,7 +62,12 @@ async fn change(arguments: &Change, verb: &str) -> Result<(), Failure> {
         let state = match &answer["paused"] {
             Value::Null => "is not paused".to_owned(),
             pause => {
-                format!("is paused since {} by {}: {}", text(&pause["since"]), text(&pause["by"]), text(&pause["reason"]))
+                format!(
+                    "is paused since {} by {}: {}",
+                    text(&pause["since"]),
+                    text(&pause["by"]),
+                    text(&pause["reason"])
+                )
             }
         };
         let already = if answer["changed"] == false { ", as before" } else { "" };
@@ -86,7 +91,9 @@ fn table(answer: &Value, now: Moment) -> String {
         let plugin = &row["plugin"];
         let paused = match &row["paused"] {
             Value::Null => "-".to_owned(),
-            pause => format!("{} by {}: {}", age(&pause["since"], now), text(&pause["by"]), text(&pause["reason"])),
+            pause => {
+                format!("{} by {}: {}", age(&pause["since"], now), text(&pause["by"]), text(&pause["reason"]))
+            }
         };
         table.row([
             text(&row["merchant_id"]),

@@ -135,7 +135,9 @@ fn table(answer: &Value, now: Moment) -> String {
 /// The body comes last and as it is, but for what would move the cursor: it may be a file's worth of text.
 fn whole(message: &Value) -> String {
     let mut lines = Vec::new();
-    for (name, value) in [("message", "id"), ("since", "since"), ("reason", "reason"), ("addressed to", "addressed_to")] {
+    for (name, value) in
+        [("message", "id"), ("since", "since"), ("reason", "reason"), ("addressed to", "addressed_to")]
+    {
         lines.push(format!("{name}: {}", text(&message[value])));
     }
     for (name, value) in message["headers"].as_object().into_iter().flatten() {

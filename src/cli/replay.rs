@@ -48,7 +48,8 @@ pub(super) async fn replay(arguments: &Replay) -> Result<(), Failure> {
         (None, false) => {}
         (Some(_), false) => return Err(Failure::Wrong(vec!["either an id or options, not both".to_owned()])),
         (None, true) => {
-            let problem = "which? Give an id, or options such as --merchant shop --outcome exhausted --since 2h";
+            let problem =
+                "which? Give an id, or options such as --merchant shop --outcome exhausted --since 2h";
             return Err(Failure::Wrong(vec![problem.to_owned()]));
         }
     }
@@ -95,7 +96,9 @@ fn dry_run(answer: &Value) -> String {
     let matches = answer["matches"].as_u64().unwrap_or_default();
     let most = answer["most"].as_u64().unwrap_or(u64::MAX);
     if matches > most {
-        return format!("more than {most} would be begun anew, which is the most at once: ask for fewer, by --since and --until for example\n");
+        return format!(
+            "more than {most} would be begun anew, which is the most at once: ask for fewer, by --since and --until for example\n"
+        );
     }
     let mut lines = format!("{} would be begun anew", count(matches, "notification"));
     if matches == 0 {

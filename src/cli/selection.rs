@@ -82,5 +82,7 @@ fn when(text: &str) -> Result<Moment, String> {
         let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         return Ok(Moment::from_unix_milliseconds(clock::now().unix_milliseconds().saturating_sub(ago)));
     }
-    text.parse().map_err(|_| "it is neither a moment such as 2026-11-22T08:00:00Z nor a length of time such as 2h".to_owned())
+    text.parse().map_err(|_| {
+        "it is neither a moment such as 2026-11-22T08:00:00Z nor a length of time such as 2h".to_owned()
+    })
 }

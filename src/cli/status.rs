@@ -72,7 +72,8 @@ fn overview(ready: &Value, ladder: &Value, now: Moment) -> String {
     let ended = &ladder["ended_24h"];
     let [exhausted, stopped, abandoned] =
         ["exhausted", "stopped", "abandoned"].map(|outcome| text(&ended[outcome]));
-    text_of.push_str(&format!("\nlast 24 h: {exhausted} exhausted, {stopped} stopped, {abandoned} abandoned\n"));
+    text_of
+        .push_str(&format!("\nlast 24 h: {exhausted} exhausted, {stopped} stopped, {abandoned} abandoned\n"));
     let messages = ladder["poison"]["messages"].as_u64().unwrap_or_default();
     text_of.push_str(&format!("poison queue: {}\n", count(messages, "message")));
     text_of

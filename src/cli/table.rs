@@ -79,10 +79,11 @@ impl<const N: usize> fmt::Display for Table<N> {
             }
         }
         for line in lines() {
-            let cells = line.iter().zip(self.columns).zip(widths).map(|((cell, column), width)| match column.side {
-                Side::Left => format!("{cell:<width$}"),
-                Side::Right => format!("{cell:>width$}"),
-            });
+            let cells =
+                line.iter().zip(self.columns).zip(widths).map(|((cell, column), width)| match column.side {
+                    Side::Left => format!("{cell:<width$}"),
+                    Side::Right => format!("{cell:>width$}"),
+                });
             let line = cells.collect::<Vec<_>>().join(GAP);
             writeln!(formatter, "{}", line.trim_end())?;
         }
@@ -189,6 +190,9 @@ mod tests {
         }
         assert_eq!(age(&json!(now), Moment::EPOCH), "0 s", "clocks differ");
         assert_eq!((age(&Value::Null, now), until(&json!("soon"), now)), ("-".to_owned(), "soon".to_owned()));
-        assert_eq!((count(1, "message"), count(2, "message")), ("1 message".to_owned(), "2 messages".to_owned()));
+        assert_eq!(
+            (count(1, "message"), count(2, "message")),
+            ("1 message".to_owned(), "2 messages".to_owned())
+        );
     }
 }

@@ -94,10 +94,13 @@ fn line(event: &Value) -> String {
     };
     let took = event["duration_ms"].as_u64().map(|took| format!(" in {took} ms")).unwrap_or_default();
     let due = event["due"].as_str().map(|_| format!(" at {}", text(&event["due"]))).unwrap_or_default();
-    let reason = event["reason"].as_str().map(|_| format!(": {}", text(&event["reason"]))).unwrap_or_default();
+    let reason =
+        event["reason"].as_str().map(|_| format!(": {}", text(&event["reason"]))).unwrap_or_default();
     let [at, merchant, notification, order, attempt, next] =
         ["at", "merchant", "notification", "order", "attempt", "next"].map(|name| text(&event[name]));
-    format!("{at}  {merchant}  {notification}  order {order}  attempt {attempt}: {what}{took}, {next}{due}{reason}")
+    format!(
+        "{at}  {merchant}  {notification}  order {order}  attempt {attempt}: {what}{took}, {next}{due}{reason}"
+    )
 }
 
 #[cfg(test)]
@@ -110,7 +113,10 @@ mod tests {
     fn events_are_put_together_from_pieces() {
         let mut frames = Frames::default();
         let mut found = Vec::new();
-        for byte in "event: attempt\ndata: {\"a\":\"ü\"}\n\n:\n\nevent: missed\ndata: {\"count\":3}\n\nevent: a".bytes() {
+        for byte in
+            "event: attempt\ndata: {\"a\":\"ü\"}\n\n:\n\nevent: missed\ndata: {\"count\":3}\n\nevent: a"
+                .bytes()
+        {
             frames.bytes.push(byte);
             found.extend(frames.next());
         }

@@ -36,9 +36,7 @@ fn operations(document: &Value) -> BTreeMap<(String, String), Value> {
     let paths = document["paths"].as_object().expect("paths");
     let operations = paths.iter().flat_map(|(path, item)| {
         let item = item.as_object().expect("an object");
-        item.iter().map(move |(method, operation)| {
-            ((method.to_uppercase(), path.clone()), operation.clone())
-        })
+        item.iter().map(move |(method, operation)| ((method.to_uppercase(), path.clone()), operation.clone()))
     });
     operations.collect()
 }
@@ -111,11 +109,11 @@ fn every_component_is_used() {
 /// The document lists the currencies one by one, so that nobody asks for one that is refused.
 #[test]
 fn the_documents_currencies_are_those_that_are_understood() {
-    let is_understood = |code: &str| {
-        serde_json::from_str::<Money>(&format!(r#"{{"minor":1,"currency":"{code}"}}"#)).is_ok()
-    };
+    let is_understood =
+        |code: &str| serde_json::from_str::<Money>(&format!(r#"{{"minor":1,"currency":"{code}"}}"#)).is_ok();
     let letters = || 'A'..='Z';
-    let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+    let codes =
+        letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
     let understood: Vec<String> = codes.filter(|code| is_understood(code)).collect();
     let document = document();
     let listed = document["components"]["schemas"]["Currency"]["enum"].as_array().expect("a list");
