@@ -15,9 +15,10 @@
 //! | [`broker`], [`journal`], [`plugin`], [`http`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
 //! | `unblocked` | what [`http`] and [`api`] share: connections whose peers must take what they are sent | nothing of this crate |
 //! | `sqlite` | what the journal and the embedded broker share: opening a file, writing in groups | nothing of this crate |
+//! | [`redact`] | what requests and replies are shown as; pure | nothing of this crate |
 //! | [`replay`] | keeps an attempt's record, and makes it again | [`plugin`], [`domain`] |
 //! | [`delivery`] | carries one notification through | the edges, [`replay`], [`domain`] |
-//! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits |
+//! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits; [`replay`], [`redact`] |
 //! | [`config`] | what a file says, checked | the edges' settings |
 //! | [`app`] | builds all of it, and ends it in order | everything |
 //! | [`kit`] | tries, records and checks a plugin for its author; sends nothing | [`plugin`], [`domain`] |
@@ -38,6 +39,7 @@ pub mod http;
 pub mod journal;
 pub mod kit;
 pub mod plugin;
+pub mod redact;
 pub mod replay;
 mod sqlite;
 mod unblocked;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of this crate.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("domain", &["domain"]),
     ("clock", &["domain"]),
     ("sqlite", &["sqlite"]),
@@ -13,9 +13,10 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("journal", &["journal", "domain", "clock", "sqlite"]),
     ("plugin", &["plugin", "domain", "clock"]),
     ("http", &["http", "domain", "clock", "unblocked"]),
+    ("redact", &["redact"]),
     ("replay", &["replay", "plugin", "domain"]),
     ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
-    ("api", &["api", "broker", "journal", "domain", "clock", "unblocked"]),
+    ("api", &["api", "broker", "journal", "redact", "replay", "domain", "clock", "unblocked"]),
     ("config", &["config", "api", "broker", "journal", "plugin", "http", "replay", "domain", "app"]),
     (
         "app",

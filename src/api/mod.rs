@@ -3,6 +3,7 @@
 //! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
 //! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod attempts;
 mod audit;
 mod counts;
 mod doors;
@@ -10,12 +11,16 @@ mod ingest;
 mod ladder;
 mod merchants;
 mod metrics;
+mod notifications;
 mod order;
+mod orders;
 mod page;
 mod plugins;
 mod poison;
 mod problem;
+mod query;
 mod rate;
+mod redacted;
 mod replay;
 mod replays;
 mod serve;
@@ -26,7 +31,7 @@ mod turns;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -35,14 +40,14 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::broker::Broker;
-use crate::domain::NotificationId;
 use crate::journal::Journal;
 
 pub use doors::Rates;
-use doors::{Caller, Doorkeeper, Doors};
+use doors::{Doorkeeper, Doors};
 pub use merchants::{MerchantFacts, Merchants, PluginFacts};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use redacted::Secrets;
 pub use replay::{NotReplayed, begin_anew};
 pub use replays::{Failure, Many, Replays, ReplaysProgress};
 pub use serve::serve;
@@ -64,7 +69,30 @@ pub struct Route {
 /// Every way into the API.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
-    Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route {
+        method: "GET",
+        path: "/v1/notifications",
+        door: Door::Read,
+        handler: || get(notifications::list),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}",
+        door: Door::Own,
+        handler: || get(notifications::story),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}/attempts/{number}",
+        door: Door::Read,
+        handler: || get(attempts::attempt),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/orders/{merchant_order_id}",
+        door: Door::Own,
+        handler: || get(orders::order),
+    },
     Route {
         method: "POST",
         path: "/v1/notifications/{id}/replay",
@@ -127,12 +155,14 @@ pub struct Api {
     merchants: Arc<dyn Merchants>,
     replays: Arc<dyn Replays>,
     counts: Arc<counts::Latest>,
+    /// What of the merchants' is not shown.
+    secrets: Arc<dyn Secrets>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these five. It adds its own metrics to the registry and shows all of them.
+    /// An API upon these. It adds its own metrics to the registry and shows all of them.
     #[must_use]
     pub fn new(
         broker: Arc<dyn Broker>,
@@ -140,11 +170,12 @@ impl Api {
         plugins: Arc<dyn Plugins>,
         merchants: Arc<dyn Merchants>,
         replays: Arc<dyn Replays>,
+        secrets: Arc<dyn Secrets>,
         registry: Registry,
     ) -> Self {
         let metrics = Arc::new(metrics::Metrics::new(registry));
         let (counts, turns) = (Arc::default(), Arc::default());
-        Self { broker, journal, plugins, merchants, replays, counts, turns, metrics }
+        Self { broker, journal, plugins, merchants, replays, secrets, counts, turns, metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -173,21 +204,6 @@ impl Api {
             })
             .layer(DefaultBodyLimit::max(settings.longest_body))
             .with_state(self)
-    }
-}
-
-/// `GET /v1/notifications/{id}`: the whole story. A merchant's token is told of that merchant's alone.
-async fn story(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let unknown = || not_found(format!("no notification `{id}` is known"));
-    let parsed: NotificationId = id.parse().map_err(|_| unknown())?;
-    match api.journal.story(&parsed).await {
-        Ok(Some(story)) if caller.may_see(&story.merchant_id) => Ok(Json(story).into_response()),
-        Ok(Some(_) | None) => Err(unknown()),
-        Err(error) => Err(unavailable(error)),
     }
 }
 

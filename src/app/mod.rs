@@ -13,6 +13,7 @@ mod merchants;
 mod prepare;
 mod ready;
 mod replays;
+mod secrets;
 mod watch;
 
 use std::future::Future;
@@ -54,6 +55,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let (at_start, all_merchants) = (merchants.all().len(), merchants.clone());
+    let secrets = Arc::new(secrets::OfMerchants(merchants.clone()));
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -75,6 +77,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         Arc::new(plugins),
         Arc::new(shown),
         Arc::new(desk),
+        secrets,
         registry,
     );
     let (stopping, stopped) = tokio::sync::watch::channel(());
