@@ -49,7 +49,7 @@ impl Parameters {
     }
 
     /// A parameter's value as a type of its own.
-    fn value<T>(
+    pub(super) fn value<T>(
         &self,
         name: &str,
         read: impl Fn(&str) -> Option<T>,
@@ -91,7 +91,7 @@ impl Parameters {
     }
 
     /// How many rows are wanted.
-    fn limit(&self) -> Result<usize, Problem> {
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
         let read = |text: &str| text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
         Ok(self.value("limit", read, format!("is a number from 1 to {MOST}"))?.unwrap_or(USUAL))
     }
