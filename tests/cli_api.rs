@@ -68,7 +68,7 @@ fn first_words(text: &str) -> Vec<&str> {
 /// notification for each, which have ended, and one for a merchant that is not there.
 async fn gateway() -> (Gateway, StubMerchant) {
     let answers = [("good", vec![Answer::Confirm]), ("bad", vec![Answer::Refuse])];
-    let merchant = StubMerchant::start(by_order(|received| received.query("orderId"), answers)).await;
+    let merchant = StubMerchant::start(by_order(|received| received.query("out_trade_no"), answers)).await;
     let mut gateway = Gateway::new(Store::Embedded, "");
     gateway.merchant("shop", &merchant.url("/"), "ladder = [\"100ms\"]");
     gateway.start();

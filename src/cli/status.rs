@@ -27,19 +27,32 @@ pub(super) async fn status(arguments: &Status) -> Result<(), Failure> {
     }
     // One that is not ready says why, which is what is asked for.
     let ready = api.ask(Method::GET, "/readyz", bytes::Bytes::new()).await?.value;
-    let ladder = api.get("/v1/ladder").await?.value;
+    let is_ready = ["broker", "journal"].iter().all(|part| ready[part] == "ready");
+    let ladder = match api.get("/v1/ladder").await {
+        Ok(answer) => answer.value,
+        Err(error) => {
+            if !is_ready && !arguments.api.json {
+                print(&parts(&ready))?;
+            }
+            return Err(error.into());
+        }
+    };
     if arguments.api.json {
         print(&format!("{}\n", json!({"ready": ready, "ladder": ladder})))?;
     } else {
         print(&overview(&ready, &ladder, clock::now()))?;
     }
-    let is_ready = ["broker", "journal"].iter().all(|part| ready[part] == "ready");
     if is_ready { Ok(()) } else { Err(anyhow::anyhow!("the gateway is not ready").into()) }
+}
+
+/// What the gateway needs, and whether it is there.
+fn parts(ready: &Value) -> String {
+    format!("broker: {}\njournal: {}\n", text(&ready["broker"]), text(&ready["journal"]))
 }
 
 /// Everything that waits, and what has come to nothing, for people.
 fn overview(ready: &Value, ladder: &Value, now: Moment) -> String {
-    let mut text_of = format!("broker: {}\njournal: {}\n\n", text(&ready["broker"]), text(&ready["journal"]));
+    let mut text_of = format!("{}\n", parts(ready));
     let mut table = Table::new([
         Column::name("where"),
         Column::number("waiting"),
@@ -74,8 +87,10 @@ fn overview(ready: &Value, ladder: &Value, now: Moment) -> String {
         ["exhausted", "stopped", "abandoned"].map(|outcome| text(&ended[outcome]));
     text_of
         .push_str(&format!("\nlast 24 h: {exhausted} exhausted, {stopped} stopped, {abandoned} abandoned\n"));
-    let messages = ladder["poison"]["messages"].as_u64().unwrap_or_default();
-    text_of.push_str(&format!("poison queue: {}\n", count(messages, "message")));
+    let messages = ladder["poison"]["messages"].as_u64();
+    let messages =
+        messages.map_or_else(|| "not known just now".to_owned(), |messages| count(messages, "message"));
+    text_of.push_str(&format!("poison queue: {messages}\n"));
     text_of
 }
 

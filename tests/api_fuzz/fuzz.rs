@@ -62,16 +62,25 @@ async fn the_api_answers_as_its_document_says_whatever_it_is_asked() {
     let mut broker = SqliteConnection::connect_with(&broker).await.expect("opened");
     for number in 0..POISONED {
         let insert = "INSERT INTO poison (poisoned_at, reason, body, headers) VALUES (1000, 'why', ?1, '{}')";
-        let body = if number % 2 == 0 { record(&format!("p-{number}"), "shop", "o").to_string() } else { "no".to_owned() };
+        let body = if number % 2 == 0 {
+            record(&format!("p-{number}"), "shop", "o").to_string()
+        } else {
+            "no".to_owned()
+        };
         query(insert).bind(body.into_bytes()).execute(&mut broker).await.expect("written");
     }
     broker.close().await.expect("closed");
 
-    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_fuzz/schemathesis.toml");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_fuzz");
     let mut run = Command::new(fuzzer.schemathesis());
     let document = folder.join("openapi.json");
     std::fs::write(&document, as_it_is_served()).expect("written");
-    run.arg("--config-file").arg(settings).arg("run").arg(document).args(["--url", &gateway.api()]);
+    run.arg("--config-file")
+        .arg(here.join("schemathesis.toml"))
+        .arg("run")
+        .arg(document)
+        .args(["--url", &gateway.api()]);
+    run.env("HOOKS", here.join("hooks.py"));
     run.current_dir(&folder).envs(tokens.iter().map(|(name, (token, _))| (name, token)));
     let run = tokio::task::spawn_blocking(move || run.output()).await.expect("ended").expect("run");
     let said = String::from_utf8_lossy(&run.stdout);
@@ -80,7 +89,8 @@ async fn the_api_answers_as_its_document_says_whatever_it_is_asked() {
     assert_eq!(gateway.ask(Method::GET, "/readyz", "").await.0, 200, "{said}");
     let mut list = Command::new(env!("CARGO_BIN_EXE_paynotify"));
     list.args(["list", "--json", "--api", &gateway.api()]).env("PAYNOTIFY_TOKEN", &tokens[1].1.0);
-    let listed: serde_json::Value = serde_json::from_slice(&list.output().expect("run").stdout).expect("JSON");
+    let listed: serde_json::Value =
+        serde_json::from_slice(&list.output().expect("run").stdout).expect("JSON");
     let accepted = listed["notifications"].as_array().expect("a list").len();
     assert_eq!(accepted, 50, "a page of what was accepted: {said}");
     let log = gateway.log();
