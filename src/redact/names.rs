@@ -1,4 +1,4 @@
-//! Which names say that what stands under them is a secret, or about a person. The list in README.md ("What is left out") tells the same.
+//! Which names say that what stands under them is a secret, or about a person. README.md tells the most of it.
 //!
 //! A name is taken apart where it changes from one case to another, and at everything that is no letter or digit: `payerName`,
 //! `payer_name` and `payer[name]` are all `payer` and `name`. Better one too many than one too few: what is hidden can be

@@ -37,7 +37,7 @@ const READS: [u16; 5] = [403, 200, 200, 403, 403];
 /// Whoever may change what runs; what it is about is not there.
 const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 24] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
     row("POST", "/v1/notifications/{id}/replay", "/v1/notifications/none/replay", OPERATES, 401),
@@ -54,6 +54,21 @@ const ROWS: [Row; 21] = [
     row("POST", "/v1/poison/{id}/mend", "/v1/poison/none/mend", OPERATES, 401),
     row("POST", "/v1/poison/{id}/discard", "/v1/poison/none/discard", OPERATES, 401),
     row("GET", "/v1/audit", "/v1/audit", READS, 401),
+    row("GET", "/v1/notifications", "/v1/notifications", [403, 200, 200, 403, 403], 401),
+    row(
+        "GET",
+        "/v1/notifications/{id}/attempts/{number}",
+        "/v1/notifications/n1/attempts/99",
+        [403, 404, 404, 403, 403],
+        401,
+    ),
+    row(
+        "GET",
+        "/v1/orders/{merchant_order_id}",
+        "/v1/orders/o1?merchant=shop",
+        [403, 200, 200, 200, 404],
+        401,
+    ),
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
