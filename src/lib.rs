@@ -19,7 +19,7 @@
 //! | [`redact`] | what requests and replies are shown as; pure | nothing of this crate |
 //! | [`replay`] | keeps an attempt's record, and makes it again | [`plugin`], [`domain`] |
 //! | [`delivery`] | carries one notification through | the edges, [`replay`], [`live`], [`domain`] |
-//! | [`api`] | takes notifications in, tells their story | [`broker`] and [`journal`] by their traits; [`live`], [`replay`], [`redact`] |
+//! | [`api`] | takes notifications in, tells their story, does what operators ask for | [`broker`] and [`journal`] by their traits; [`live`], [`replay`], [`redact`] |
 //! | [`config`] | what a file says, checked | the edges' settings |
 //! | [`app`] | builds all of it, and ends it in order | everything |
 //! | [`kit`] | tries, records and checks a plugin for its author; sends nothing | [`plugin`], [`domain`] |

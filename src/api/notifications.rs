@@ -3,17 +3,42 @@
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
 
 use super::doors::Caller;
 use super::problem::Problem;
-use super::query::{Listing, Parameters, Path, Row};
+use super::query::{Listing, Parameters, Path};
 use super::{Api, not_found, redacted, unavailable};
 use crate::domain::NotificationId;
+use crate::journal::{self, Summary};
 
 /// The parameters of a search: its conditions, and which page.
 const PARAMETERS: [&str; 9] =
     ["merchant", "order", "state", "outcome", "undelivered", "since", "until", "limit", "cursor"];
+
+/// What a list's row has beside what is known of the notification.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    summary: Summary,
+    /// What has ended says so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_made: Option<u32>,
+}
+
+impl From<Summary> for Row {
+    fn from(summary: Summary) -> Self {
+        let attempts_made = match &summary.state {
+            journal::State::Received | journal::State::Accepted => Some(0),
+            journal::State::Waiting { next_attempt, .. } | journal::State::Held { next_attempt, .. } => {
+                Some(next_attempt.saturating_sub(1))
+            }
+            journal::State::Ended { .. } => None,
+        };
+        Self { summary, attempts_made }
+    }
+}
 
 /// `GET /v1/notifications`: those for which all conditions hold, the newest first.
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

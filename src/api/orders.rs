@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::doors::Caller;
+use super::notifications::Row;
 use super::problem::Problem;
-use super::query::{Listing, Parameters, Path, Row, missing};
+use super::query::{Listing, Parameters, Path, missing};
 use super::{Api, not_found, redacted};
 use crate::journal::{self, Question};
 

@@ -9,13 +9,12 @@ use axum::extract::FromRequestParts;
 use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Serialize;
 use url::form_urlencoded;
 
 use super::problem::Problem;
-use super::{Api, not_found};
+use super::{Api, not_found, unavailable};
 use crate::domain::{MerchantId, Moment};
-use crate::journal::{Cursor, Ended, Page, Phase, Question};
+use crate::journal::{Cursor, Ended, Page, Phase, Question, Summary};
 
 /// How many rows a page has at most, and how many if nothing is said.
 const MOST: usize = 200;
@@ -103,15 +102,14 @@ impl Parameters {
         let is =
             "is the text that `next` of the page before had, with the same conditions; leave it out to begin";
         let from = self.value("cursor", read, is)?;
-        let Page { rows, next } =
-            api.journal.search(question, from, most).await.map_err(super::unavailable)?;
+        let Page { rows, next } = api.journal.search(question, from, most).await.map_err(unavailable)?;
         Ok(Listing { rows, next: next.map(|next| next.to_text(question)) })
     }
 }
 
 /// A page, and where the one after it begins.
 pub(super) struct Listing {
-    pub(super) rows: Vec<crate::journal::Summary>,
+    pub(super) rows: Vec<Summary>,
     pub(super) next: Option<String>,
 }
 
@@ -138,29 +136,5 @@ impl<T: serde::de::DeserializeOwned + Send> FromRequestParts<Api> for Path<T> {
         let path: Result<axum::extract::Path<T>, PathRejection> =
             axum::extract::Path::from_request_parts(parts, api).await;
         path.map(|path| Self(path.0)).map_err(|_| not_found("no such resource; see README.md for the API"))
-    }
-}
-
-/// What a list's row has beside what is known of the notification.
-#[derive(Serialize)]
-pub(super) struct Row {
-    #[serde(flatten)]
-    pub(super) summary: crate::journal::Summary,
-    /// What has ended says so itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts_made: Option<u32>,
-}
-
-impl From<crate::journal::Summary> for Row {
-    fn from(summary: crate::journal::Summary) -> Self {
-        use crate::journal::State;
-        let attempts_made = match &summary.state {
-            State::Received | State::Accepted => Some(0),
-            State::Waiting { next_attempt, .. } | State::Held { next_attempt, .. } => {
-                Some(next_attempt.saturating_sub(1))
-            }
-            State::Ended { .. } => None,
-        };
-        Self { summary, attempts_made }
     }
 }

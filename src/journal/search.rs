@@ -241,7 +241,7 @@ pub(super) enum Way {
     All,
     /// The same, and those that are not confirmed are passed over: most are.
     Confirmed,
-    /// Those of one class, or those of a merchant; there is an index of what is not confirmed.
+    /// Those of one class; there is an index of what is not confirmed, which knows the merchant, too.
     Undelivered(&'static str),
     /// Those of one order, which are few.
     Order,

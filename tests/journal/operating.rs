@@ -43,11 +43,16 @@ async fn begun(journal: &dyn Journal, order: ReplayOrder) -> Progress {
 }
 
 async fn ended_and_told(journal: &dyn Journal, name: &str, replay: u32) {
+    has_ended(journal, name, replay).await;
+    journal.told(&id(name), replay).await;
+}
+
+async fn has_ended(journal: &dyn Journal, name: &str, replay: u32) {
     let State::Ended { outcome, detail, attempts_made, ended_at, .. } = ended(1) else { panic!("ended") };
     let state = State::Ended { outcome, detail, attempts_made, ended_at, replay };
     let made = Attempt { replay, ..attempt(1) };
     match journal.record(entry(name, 1_500, state, Some(made))).await.expect("recorded") {
-        Recording::Current(_) => journal.told(&id(name), replay).await,
+        Recording::Current(_) => {}
         Recording::Behind(standing) => panic!("{standing:?}"),
     }
 }
@@ -71,8 +76,11 @@ pub async fn what_has_ended_is_begun_anew_once(ground: &dyn Ground) {
     assert_eq!((why, state), (NoReplay::UnderWay, waits));
     // A note of the first end that comes late says nothing of the second.
     journal.told(&id("n1"), 0).await;
-    ended_and_told(journal, "n1", 1).await;
+    has_ended(journal, "n1", 1).await;
     journal.told(&id("n1"), 0).await;
+    let answer = journal.replay(wanted("n1", 6_000)).await.expect("an answer");
+    assert!(matches!(answer, Replayed::Refused { why: NoReplay::Untold, .. }), "{answer:?}");
+    journal.told(&id("n1"), 1).await;
     assert_eq!(
         begun(journal, ReplayOrder { audited: false, ..wanted("n1", 6_000) }).await,
         first_of(2, 6_000)

@@ -167,7 +167,11 @@ impl Place {
             ("n5", "signed", "o5", "waiting"),
             ("n6", "nobody", "o6", "held"),
         ] {
-            let body = record(id, merchant, order).to_string().into();
+            let mut body = record(id, merchant, order);
+            body["subject"] = "a thing".into();
+            body["completed_at"] = "2026-11-22T08:00:01Z".into();
+            body["channel"] = serde_json::json!({"code": "alipay"});
+            let body = body.to_string().into();
             let reply = self.ask("ingest", Method::POST, "/v1/notifications", body).await;
             assert_eq!(reply.status, 202, "{id}");
             self.wait_for(id, state).await;

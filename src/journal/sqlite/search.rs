@@ -59,11 +59,8 @@ fn push_way(statement: &mut QueryBuilder<Sqlite>, question: &Question, way: Way,
         (Way::All | Way::Confirmed, Some(_)) => {
             "FROM notification INDEXED BY notification_by_merchant WHERE true"
         }
-        (Way::Undelivered(_), None) => {
+        (Way::Undelivered(_), _) => {
             "FROM notification INDEXED BY notification_undelivered WHERE outcome IS NOT 'confirmed'"
-        }
-        (Way::Undelivered(_), Some(_)) => {
-            "FROM notification INDEXED BY notification_undelivered_by_merchant WHERE outcome IS NOT 'confirmed'"
         }
         (Way::Order, _) => "FROM notification INDEXED BY notification_by_order WHERE true",
     });
