@@ -150,7 +150,10 @@ async fn the_gateway_and_each_notification_are_told() {
     let lines: Vec<_> = story.lines().collect();
     assert_eq!(
         lines[..2],
-        ["n-bad  merchant shop  order bad", "exhausted after 2 attempts: the reply is not `success`"]
+        [
+            "n-bad  merchant shop  order bad",
+            "exhausted after 2 attempts: status 200, body `fail`, wanted 200 and `success`"
+        ]
     );
     assert!(lines[2].starts_with("no  started                      took  status  result  detail"), "{story}");
     assert_eq!(lines.len(), 5, "{story}");
@@ -187,7 +190,7 @@ async fn notifications_are_listed_by_what_they_have_in_common() {
     );
     assert!(
         lines[2].starts_with("n-bad shop bad exhausted 2 ")
-            && lines[2].ends_with(" s the reply is not `success`"),
+            && lines[2].ends_with(" s status 200, body `fail`, wanted 200 and `success`"),
         "{all}"
     );
     assert!(lines[3].starts_with("n-good shop good confirmed 1 ") && lines[3].ends_with(" s"), "{all}");
