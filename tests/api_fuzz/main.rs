@@ -7,6 +7,7 @@ mod support;
 
 mod document;
 mod fuzz;
+mod problems;
 
 /// Routes that the document has and the API does not have yet.
 const TO_COME: &[(&str, &str)] = &[];
