@@ -59,16 +59,12 @@ async fn change(arguments: &Change, verb: &str) -> Result<(), Failure> {
     let reason = json!({"reason": arguments.reason}).to_string();
     let answer = api.post(&format!("/v1/merchants/{}/{verb}", arguments.id), reason).await?;
     Ok(api.show(&answer, |answer| {
-        let state = match &answer["paused"] {
-            Value::Null => "is not paused".to_owned(),
-            pause => {
-                format!(
-                    "is paused since {} by {}: {}",
-                    text(&pause["since"]),
-                    text(&pause["by"]),
-                    text(&pause["reason"])
-                )
-            }
+        let pause = &answer["paused"];
+        let state = if pause.is_null() {
+            "is not paused".to_owned()
+        } else {
+            let [since, by, reason] = ["since", "by", "reason"].map(|name| text(&pause[name]));
+            format!("is paused since {since} by {by}: {reason}")
         };
         let already = if answer["changed"] == false { ", as before" } else { "" };
         format!("{} {state}{already}\n", text(&answer["merchant_id"]))
@@ -89,11 +85,11 @@ fn table(answer: &Value, now: Moment) -> String {
     ]);
     for row in rows(&answer["merchants"]) {
         let plugin = &row["plugin"];
-        let paused = match &row["paused"] {
-            Value::Null => "-".to_owned(),
-            pause => {
-                format!("{} by {}: {}", age(&pause["since"], now), text(&pause["by"]), text(&pause["reason"]))
-            }
+        let pause = &row["paused"];
+        let paused = if pause.is_null() {
+            "-".to_owned()
+        } else {
+            format!("{} by {}: {}", age(&pause["since"], now), text(&pause["by"]), text(&pause["reason"]))
         };
         table.row([
             text(&row["merchant_id"]),
