@@ -128,7 +128,7 @@ async fn a_replay_that_was_begun_and_never_published_is_found() {
     let begun = loop {
         match journal.replay(wanted.clone()).await.expect("an answer") {
             Replayed::Refused { .. } => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            other => break other,
+            begun @ (Replayed::Begun(_) | Replayed::Unknown) => break begun,
         }
     };
     assert!(matches!(begun, Replayed::Begun(_)), "{begun:?}");
