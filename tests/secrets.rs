@@ -164,9 +164,10 @@ async fn no_secret_is_sent_answered_logged_or_kept() {
             let story = gateway.wait_for_state(&id, state, SOON).await;
             assert!(!id.starts_with("c-") || story["outcome"] == "confirmed", "{story}");
             answers.push(story.to_string());
+            answers.push(gateway.text(&format!("/v1/notifications/{id}/attempts/1")).await);
         }
     }
-    for path in ["/metrics", "/readyz", "/v1/notifications/none"] {
+    for path in ["/metrics", "/readyz", "/v1/notifications/none", "/v1/notifications?limit=200"] {
         answers.push(gateway.text(path).await);
     }
     let check = gateway.verb(&["config", "check"]).output().expect("run");

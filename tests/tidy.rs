@@ -4,30 +4,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of this crate.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 17] = [
     ("domain", &["domain"]),
     ("clock", &["domain"]),
     ("sqlite", &["sqlite"]),
     ("unblocked", &["unblocked"]),
+    ("live", &["live", "domain"]),
     ("broker", &["broker", "domain", "clock", "sqlite"]),
     ("journal", &["journal", "domain", "clock", "sqlite"]),
     ("plugin", &["plugin", "domain", "clock"]),
     ("http", &["http", "domain", "clock", "unblocked"]),
+    ("redact", &["redact"]),
     ("replay", &["replay", "plugin", "domain"]),
-    ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "domain", "clock"]),
-    ("api", &["api", "broker", "journal", "domain", "clock", "unblocked"]),
+    ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "live", "domain", "clock"]),
+    ("api", &["api", "broker", "journal", "live", "redact", "replay", "domain", "clock", "unblocked"]),
     ("config", &["config", "api", "broker", "journal", "plugin", "http", "replay", "domain", "app"]),
     (
         "app",
         &[
             "app", "api", "clock", "broker", "config", "delivery", "domain", "http", "journal", "kit",
-            "plugin",
+            "live", "plugin",
         ],
     ),
     ("kit", &["kit", "plugin", "domain"]),
     (
         "cli",
-        &["cli", "api", "app", "broker", "config", "http", "journal", "kit", "plugin", "replay", "domain"],
+        &[
+            "cli", "api", "app", "broker", "clock", "config", "http", "journal", "kit", "plugin", "replay",
+            "domain",
+        ],
     ),
 ];
 

@@ -123,6 +123,11 @@ impl Caller {
         &self.name
     }
 
+    /// Whose token it has, if that merchant is all that it may ask about.
+    pub(super) fn merchant(&self) -> Option<&MerchantId> {
+        self.merchant.as_ref()
+    }
+
     /// Whether it may know what is this merchant's.
     pub(super) fn may_see(&self, merchant: &MerchantId) -> bool {
         self.merchant.as_ref().is_none_or(|own| own == merchant)

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::doors::Caller;
 use super::order::{WithReason, read};
 use super::page::{Page, cursor};
 use super::problem::Problem;
+use super::query::Path;
 use super::{Api, not_found, unavailable};
 use crate::domain::{Lane, MerchantId};
 use crate::journal::{Deed, JournalError, Noted, Pause};
@@ -161,5 +162,6 @@ fn row(facts: MerchantFacts, counted: &Counted) -> Value {
 }
 
 fn unknown(id: &str) -> Problem {
+    let id: String = id.chars().take(MerchantId::LONGEST).collect();
     not_found(format!("no merchant `{id}` is configured"))
 }

@@ -3,19 +3,26 @@
 //! The rule: 202 means durable. Everything else that is known of a notification comes from the journal. No route without a
 //! door: [`ROUTES`] says of each who may take it, and the router is made of that list alone.
 
+mod attempts;
 mod audit;
 mod counts;
 mod doors;
 mod ingest;
 mod ladder;
+mod live;
 mod merchants;
 mod metrics;
+mod notifications;
+mod openapi;
 mod order;
+mod orders;
 mod page;
 mod plugins;
 mod poison;
 mod problem;
+mod query;
 mod rate;
+mod redacted;
 mod replay;
 mod replays;
 mod serve;
@@ -26,7 +33,7 @@ mod turns;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -35,14 +42,15 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::broker::Broker;
-use crate::domain::NotificationId;
 use crate::journal::Journal;
+use crate::live::Live;
 
 pub use doors::Rates;
-use doors::{Caller, Doorkeeper, Doors};
+use doors::{Doorkeeper, Doors};
 pub use merchants::{MerchantFacts, Merchants, PluginFacts};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
+pub use redacted::Secrets;
 pub use replay::{NotReplayed, begin_anew};
 pub use replays::{Failure, Many, Replays, ReplaysProgress};
 pub use serve::serve;
@@ -64,13 +72,37 @@ pub struct Route {
 /// Every way into the API.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
-    Route { method: "GET", path: "/v1/notifications/{id}", door: Door::Own, handler: || get(story) },
+    Route {
+        method: "GET",
+        path: "/v1/notifications",
+        door: Door::Read,
+        handler: || get(notifications::list),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}",
+        door: Door::Own,
+        handler: || get(notifications::story),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/notifications/{id}/attempts/{number}",
+        door: Door::Read,
+        handler: || get(attempts::attempt),
+    },
     Route {
         method: "POST",
         path: "/v1/notifications/{id}/replay",
         door: Door::Operate,
         handler: || post(replay::replay),
     },
+    Route {
+        method: "GET",
+        path: "/v1/orders/{merchant_order_id}",
+        door: Door::Own,
+        handler: || get(orders::order),
+    },
+    Route { method: "GET", path: "/v1/live", door: Door::Read, handler: || get(live::live) },
     Route { method: "POST", path: "/v1/replays", door: Door::Operate, handler: || post(replays::begin) },
     Route { method: "GET", path: "/v1/replays/{id}", door: Door::Read, handler: || get(replays::progress) },
     Route { method: "GET", path: "/v1/merchants", door: Door::Read, handler: || get(merchants::list) },
@@ -111,6 +143,7 @@ pub const ROUTES: &[Route] = &[
         door: Door::Operate,
         handler: || post(plugins::roll_back),
     },
+    Route { method: "GET", path: "/v1/openapi.json", door: Door::Open, handler: || get(openapi::openapi) },
     Route { method: "GET", path: "/healthz", door: Door::Open, handler: || get(|| async { "alive\n" }) },
     Route { method: "GET", path: "/readyz", door: Door::Open, handler: || get(ready) },
     Route { method: "GET", path: "/metrics", door: Door::Read, handler: || get(metrics::metrics) },
@@ -118,33 +151,46 @@ pub const ROUTES: &[Route] = &[
 
 /// What the API works upon.
 #[derive(Clone)]
-pub struct Api {
+pub struct Upon {
     /// Where notifications wait.
-    broker: Arc<dyn Broker>,
+    pub broker: Arc<dyn Broker>,
     /// What happened.
+    pub journal: Arc<dyn Journal>,
+    /// Which plugins run.
+    pub plugins: Arc<dyn Plugins>,
+    /// How it stands with the merchants.
+    pub merchants: Arc<dyn Merchants>,
+    /// What begins many notifications anew.
+    pub replays: Arc<dyn Replays>,
+    /// What of the merchants' is not shown.
+    pub secrets: Arc<dyn Secrets>,
+    /// What happens, while it happens.
+    pub live: Live,
+}
+
+/// The API.
+#[derive(Clone)]
+pub struct Api {
+    broker: Arc<dyn Broker>,
     journal: Arc<dyn Journal>,
     plugins: Arc<dyn Plugins>,
     merchants: Arc<dyn Merchants>,
     replays: Arc<dyn Replays>,
+    secrets: Arc<dyn Secrets>,
+    live: Live,
     counts: Arc<counts::Latest>,
     turns: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
-    /// An API upon these five. It adds its own metrics to the registry and shows all of them.
+    /// An API upon all that. It adds its own metrics to the registry and shows all of them.
     #[must_use]
-    pub fn new(
-        broker: Arc<dyn Broker>,
-        journal: Arc<dyn Journal>,
-        plugins: Arc<dyn Plugins>,
-        merchants: Arc<dyn Merchants>,
-        replays: Arc<dyn Replays>,
-        registry: Registry,
-    ) -> Self {
+    pub fn new(upon: Upon, registry: Registry) -> Self {
+        let Upon { broker, journal, plugins, merchants, replays, secrets, live } = upon;
         let metrics = Arc::new(metrics::Metrics::new(registry));
         let (counts, turns) = (Arc::default(), Arc::default());
-        Self { broker, journal, plugins, merchants, replays, counts, turns, metrics }
+        Self { broker, journal, plugins, merchants, replays, secrets, live, counts, turns, metrics }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
@@ -163,31 +209,17 @@ impl Api {
         };
         let routes = ROUTES.iter().fold(Router::new(), with_route);
         routes
-            .fallback(|| async { not_found("no such resource; see README.md for the API") })
+            .fallback(|| async { not_found("no such resource; see /v1/openapi.json for the API") })
             .method_not_allowed_fallback(|| async {
                 Problem::new(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method not allowed",
-                    "see README.md for the API",
+                    "see /v1/openapi.json for the API",
                 )
             })
             .layer(DefaultBodyLimit::max(settings.longest_body))
+            .layer(middleware::map_response(problem::in_place_of_text))
             .with_state(self)
-    }
-}
-
-/// `GET /v1/notifications/{id}`: the whole story. A merchant's token is told of that merchant's alone.
-async fn story(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let unknown = || not_found(format!("no notification `{id}` is known"));
-    let parsed: NotificationId = id.parse().map_err(|_| unknown())?;
-    match api.journal.story(&parsed).await {
-        Ok(Some(story)) if caller.may_see(&story.merchant_id) => Ok(Json(story).into_response()),
-        Ok(Some(_) | None) => Err(unknown()),
-        Err(error) => Err(unavailable(error)),
     }
 }
 

@@ -9,11 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::problem::Problem;
+use super::query::Parameters;
 
-/// How many rows a page has that does not say.
-const USUAL: usize = 50;
-/// The most rows of a page.
-const MOST: usize = 200;
+const NO_CURSOR: &str = "is the text that `next` of the page before had; leave it out to begin";
 
 /// The part of a listing that is asked for. Any other parameter is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,49 +26,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Self::of(&pairs)
+        Self::of(parts.uri.query())
     }
 }
 
 impl Page {
-    fn of(pairs: &[(String, String)]) -> Result<Self, Problem> {
-        let mut page = Self { limit: USUAL, after: None };
-        for (name, value) in pairs {
-            let wrong = |detail: String| {
-                Problem::new(StatusCode::BAD_REQUEST, "wrong parameter", detail).in_field(Some(name.clone()))
-            };
-            match name.as_str() {
-                "limit" => {
-                    let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                    page.limit =
-                        limit.ok_or_else(|| wrong(format!("`limit` is a number from 1 to {MOST}")))?;
-                }
-                "cursor" => {
-                    let text =
-                        URL_SAFE_NO_PAD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-                    page.after = Some(
-                        text.ok_or_else(|| wrong("`cursor` is what an answer gave as `next`".to_owned()))?,
-                    );
-                }
-                _ => return Err(wrong(format!("there is no parameter `{name}`, only `limit` and `cursor`"))),
-            }
-        }
-        Ok(page)
+    fn of(query: Option<&str>) -> Result<Self, Problem> {
+        let parameters = Parameters::read(query, &["limit", "cursor"])?;
+        let limit = parameters.limit()?;
+        let read = |text: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok();
+        let after = parameters.value("cursor", read, NO_CURSOR)?;
+        Ok(Self { limit, after })
     }
 
     /// The cursor as a number of rows that were given out already.
     pub(super) fn skip(&self) -> Result<usize, Problem> {
         self.after.as_deref().map_or(Ok(0), |text| {
-            text.parse().map_err(|_| {
+            let wrong = |_| {
                 Problem::new(
                     StatusCode::BAD_REQUEST,
-                    "wrong parameter",
-                    "`cursor` is what an answer gave as `next`",
+                    "not a parameter that does",
+                    format!("`cursor` {NO_CURSOR}"),
                 )
                 .in_field(Some("cursor".to_owned()))
-            })
+            };
+            text.parse().map_err(wrong)
         })
     }
 }
@@ -84,22 +64,17 @@ pub(super) fn cursor(after: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Option<Page> {
-        let pairs: Vec<_> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Page::of(&pairs).ok()
-    }
-
     #[test]
     fn a_page_is_read_strictly() {
-        assert_eq!(of(&[]), Some(Page { limit: 50, after: None }));
+        let of = |query: &str| Page::of(Some(query)).ok();
+        assert_eq!(Page::of(None).ok(), Some(Page { limit: 50, after: None }));
         let next = cursor("n 1/ä");
         assert_eq!(
-            of(&[("cursor", &next), ("limit", "200")]),
+            of(&format!("cursor={next}&limit=200")),
             Some(Page { limit: 200, after: Some("n 1/ä".into()) })
         );
-        for wrong in [("limit", "0"), ("limit", "201"), ("limit", "ten"), ("cursor", "?"), ("page", "2")] {
-            assert_eq!(of(&[wrong]), None, "{wrong:?}");
+        for wrong in ["limit=0", "limit=201", "limit=ten", "cursor=?", "page=2", "limit=1&limit=1"] {
+            assert_eq!(of(wrong), None, "{wrong}");
         }
         let numbered = Page { limit: 1, after: Some("7".to_owned()) };
         assert_eq!(numbered.skip().ok(), Some(7));

@@ -7,7 +7,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -19,11 +19,15 @@ use super::doors::Caller;
 use super::order::{Reason, WithReason, read};
 use super::page::{Page, cursor};
 use super::problem::Problem;
+use super::query::Path;
 use super::{Api, ingest, not_found, unavailable};
 use crate::broker::PoisonMessage;
 use crate::clock;
 use crate::domain::{Envelope, NoReplay, Notification, ReplayRoute, Unreadable};
 use crate::journal::{Acceptance, Deed, Noted, Order, ReplayOrder, Replayed};
+
+/// What an answer shows of an id that is none.
+const LONGEST_ID: usize = 64;
 
 /// `GET /v1/poison`: the one first that has been there longest.
 pub(super) async fn list(State(api): State<Api>, page: Page) -> Result<Response, Problem> {
@@ -140,6 +144,7 @@ async fn found(api: &Api, id: &str) -> Result<PoisonMessage, Problem> {
 }
 
 fn gone(id: &str) -> Problem {
+    let id: String = id.chars().take(LONGEST_ID).collect();
     not_found(format!("there is no message `{id}` in the poison queue, or not any more"))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -53,6 +54,28 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Makes a problem of an error that the framework has answered by itself, as text: a path that is no UTF-8, a body that is too
+/// long. Everything else stays as it is.
+pub(super) async fn in_place_of_text(response: Response) -> Response {
+    /// Longer than any such text.
+    const LONGEST: usize = 4 << 10;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let is_text = media_type.is_none_or(|media_type| media_type.as_bytes().starts_with(b"text/plain"));
+    if !is_error || !is_text {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let text = to_bytes(body, LONGEST).await.unwrap_or_default();
+    let title = status.canonical_reason().unwrap_or("error");
+    let mut problem = Problem::new(status, title, String::from_utf8_lossy(&text)).into_response();
+    head.headers.remove(header::CONTENT_TYPE);
+    head.headers.remove(header::CONTENT_LENGTH);
+    problem.headers_mut().extend(head.headers);
+    problem
 }
 
 fn code<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {

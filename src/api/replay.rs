@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::doors::Caller;
+use super::notifications::unknown;
 use super::order::{WithReason, read};
 use super::problem::Problem;
+use super::query::Path;
 use super::{Api, not_found, unavailable};
 use crate::broker::Broker;
 use crate::domain::{NoReplay, NotificationId, ReplayRoute};
@@ -74,8 +76,7 @@ pub(super) async fn replay(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let WithReason { reason } = read(body)?;
-    let unknown = || not_found(format!("no notification `{id}` is known"));
-    let id: NotificationId = id.parse().map_err(|_| unknown())?;
+    let id: NotificationId = id.parse().map_err(|_| unknown(&id))?;
     let order = reason.order(&caller);
     let wanted = ReplayOrder { id: id.clone(), route: ReplayRoute::Id, order, audited: true };
     // An operator who goes away does not cut this off in the middle.

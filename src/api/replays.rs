@@ -7,7 +7,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde_json::json;
 use super::doors::Caller;
 use super::order::{Reason, read};
 use super::problem::Problem;
+use super::query::Path;
 use super::{Api, not_found, unavailable};
 use crate::domain::{MerchantId, Moment, NotificationId};
 use crate::journal::{Deed, Ended, Noted, Order, Phase, Question};
@@ -153,7 +154,7 @@ pub(super) async fn begin(
 /// `GET /v1/replays/{id}`
 pub(super) async fn progress(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
     let progress = api.replays.progress(&id);
-    let unknown = || not_found(format!("this gateway knows of no replays `{id}`, or not any more"));
+    let unknown = || not_found("this gateway knows of no replays of that name, or not any more");
     progress.map(|progress| Json(progress).into_response()).ok_or_else(unknown)
 }
 

@@ -28,6 +28,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How many connections there are at once; further ones wait.
     pub connections: usize,
+    /// How many may listen to attempts as they happen, at once.
+    pub live_listeners: usize,
 }
 
 /// The files of a certificate and its key, PEM.

@@ -13,6 +13,7 @@ mod merchants;
 mod prepare;
 mod ready;
 mod replays;
+mod secrets;
 mod watch;
 
 use std::future::Future;
@@ -22,10 +23,11 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Upon};
 use crate::config::{self, Config};
 use crate::delivery::{self, Deliverer, Rules, Shadows};
 use crate::journal::{Journal, JournalError, PostgresJournal, SqliteJournal};
+use crate::live::Live;
 
 pub use brokers::operator;
 use dropin::Dropin;
@@ -54,6 +56,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let faults = delivery::Metrics::new(&mut registry, &merchants);
     let shadows = Shadows::registered(&mut registry, &merchants);
     let (at_start, all_merchants) = (merchants.all().len(), merchants.clone());
+    let secrets = Arc::new(secrets::OfMerchants(merchants.clone()));
     let rules = Rules {
         ladder: config.ladder.clone(),
         policy: config.policy,
@@ -61,23 +64,27 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         slow_slots: config.slow_prefetch,
         keep: config.transcripts,
     };
+    let (stopping, stopped) = tokio::sync::watch::channel(());
+    let live = Live::new(config.api.live_listeners, stopped.clone());
     let deliverer =
-        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
+        Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows)
+            .telling(live.clone());
     // Before anything is attempted.
     deliverer.pauses().look().await?;
     let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
     let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
     let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
-    let api = Api::new(
-        Arc::clone(&broker),
-        Arc::clone(&journal),
-        Arc::new(plugins),
-        Arc::new(shown),
-        Arc::new(desk),
-        registry,
-    );
-    let (stopping, stopped) = tokio::sync::watch::channel(());
+    let upon = Upon {
+        broker: Arc::clone(&broker),
+        journal: Arc::clone(&journal),
+        plugins: Arc::new(plugins),
+        merchants: Arc::new(shown),
+        replays: Arc::new(desk),
+        secrets,
+        live,
+    };
+    let api = Api::new(upon, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let replaying = tokio::spawn(replaying.run(stopped.clone()));
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());

@@ -2,15 +2,25 @@
 
 mod client;
 mod config;
+mod list;
+mod merchants;
 mod plugin;
+mod poison;
+mod replay;
 mod run;
+mod selection;
+mod send;
+mod status;
+mod story;
+mod table;
+mod tail;
 mod token;
 mod topology;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Tells merchants the outcome of their orders, in their own format, until they confirm.
 #[derive(Debug, Parser)]
@@ -26,8 +36,20 @@ enum Verb {
     Run(Run),
     /// Hands a payment result to a running gateway.
     Send(Send),
-    /// Tells what became of a notification.
-    Status(Status),
+    /// Tells how it stands with a gateway; with an id, what became of a notification.
+    Status(status::Status),
+    /// Lists notifications, the newest first.
+    List(list::List),
+    /// Begins notifications that have ended anew: one by its id, or many by what they have in common.
+    Replay(replay::Replay),
+    /// Shows attempts as they happen.
+    Tail(tail::Tail),
+    /// Shows how it stands with each merchant; pauses and resumes one.
+    Merchants(merchants::Merchants),
+    /// Shows which versions of which plugins a gateway runs, and which files it has refused.
+    Plugins(plugin::List),
+    /// Shows what could not be worked upon; puts it back or throws it away.
+    Poison(poison::Poison),
     /// Looks after the exchanges and queues on RabbitMQ.
     #[command(subcommand)]
     Topology(TopologyVerb),
@@ -40,6 +62,11 @@ enum Verb {
     /// Tries, records, checks, replays and looks after plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// Prints what has a shell complete these commands.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,14 +146,6 @@ struct Send {
     api: ApiAddress,
 }
 
-#[derive(Debug, Args)]
-struct Status {
-    /// The notification's id.
-    id: String,
-    #[command(flatten)]
-    api: ApiAddress,
-}
-
 /// How a command ends when it does not work.
 #[derive(Debug)]
 enum Failure {
@@ -159,12 +178,19 @@ pub fn main() -> ExitCode {
             Verb::Topology(TopologyVerb::Check(check)) => topology::check(&check).await,
             Verb::Topology(TopologyVerb::Declare(file)) => topology::declare(&file.config).await,
             Verb::Topology(TopologyVerb::Drain(drain)) => topology::drain(&drain).await,
-            Verb::Send(send) => client::send(&send).await,
-            Verb::Status(status) => client::status(&status).await,
+            Verb::Send(send) => send::send(&send).await,
+            Verb::Status(status) => status::status(&status).await,
+            Verb::List(list) => list::list(&list).await,
+            Verb::Replay(replay) => replay::replay(&replay).await,
+            Verb::Tail(tail) => tail::tail(&tail).await,
+            Verb::Merchants(merchants) => merchants::merchants(&merchants).await,
+            Verb::Plugins(list) => plugin::list(&list).await,
+            Verb::Poison(poison) => poison::poison(&poison).await,
             Verb::Config(ConfigVerb::Check(file)) => config::check(&file.config).await,
             Verb::Config(ConfigVerb::Default) => config::print_default(),
             Verb::Token(token::TokenVerb::New(new)) => token::new(&new),
             Verb::Plugin(verb) => plugin::main(&verb).await,
+            Verb::Completions { shell } => completions(shell),
         }
     });
     match result {
@@ -180,4 +206,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Command::command(), "paynotify", &mut script);
+    Ok(client::print(&String::from_utf8_lossy(&script))?)
 }

@@ -74,6 +74,7 @@ table! {
         headers_timeout: Timeout = Timeout::of_milliseconds(30_000),
         request_timeout: Timeout = Timeout::of_milliseconds(30_000),
         connections: Room = Room::of(1_024),
+        live_listeners: Room = Room::of(64),
     }
 }
 

@@ -14,8 +14,8 @@ mod shadow;
 mod traffic;
 mod under_way;
 mod way;
+mod wide_event;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,9 @@ use crate::domain::{
     Behind, Ending, Envelope, Happened, HoldReason, Ladder, Lane, MerchantId, Moment, NextStep, Outcome,
     OutcomeEvent, Policy, Progress, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
 };
-use crate::journal::{self, Entry, Journal, JournalError, Recording, State};
-use crate::replay::{Keep, Transcript};
+use crate::journal::{Journal, JournalError, Recording};
+use crate::live::Live;
+use crate::replay::Keep;
 
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
@@ -43,6 +44,7 @@ use traffic::Traffic;
 use under_way::UnderWay;
 use way::Slots;
 pub use way::{Traffic as WayTraffic, Way};
+use wide_event::{entry, tell};
 
 /// Beside a message in the poison queue.
 const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
@@ -81,6 +83,7 @@ pub struct Deliverer {
     slots: Slots,
     slow_slots: Slots,
     traffic: Traffic,
+    live: Option<Live>,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<release::Change>>,
@@ -117,10 +120,17 @@ impl Deliverer {
             slots: Slots::new(slots),
             slow_slots: Slots::new(slow_slots),
             traffic,
+            live: None,
             releases,
             changes: Mutex::new(changes),
             pauses,
         }
+    }
+
+    /// Has whoever listens there be told of every attempt.
+    #[must_use]
+    pub fn telling(self, live: Live) -> Self {
+        Self { live: Some(live), ..self }
     }
 
     /// How it is told that merchants may be served again.
@@ -261,7 +271,7 @@ impl Deliverer {
         if let NextStep::Hold(_, reason) = &step {
             self.traffic.count_hold(reason);
         }
-        log(envelope, in_hand.late, record.as_ref(), &step);
+        tell(self.live.as_ref(), (envelope, in_hand.late), record.as_ref(), &step, now);
         let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
         let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;
@@ -419,82 +429,6 @@ impl InHand {
             _ = drained.wait_for(|draining| *draining) => false,
         }
     }
-}
-
-fn entry(
-    envelope: &Envelope,
-    attempt: Option<journal::Attempt>,
-    transcript: Option<&Transcript>,
-    step: &NextStep,
-) -> Entry {
-    let at = clock::now();
-    let replay = envelope.progress.replay;
-    let state = match step {
-        NextStep::Retry(progress) => {
-            State::Waiting { next_attempt: progress.attempt.get(), due: progress.due, replay }
-        }
-        NextStep::Hold(progress, reason) => State::Held {
-            next_attempt: progress.attempt.get(),
-            due: progress.due,
-            cause: reason.name().to_owned(),
-            reason: reason.to_string(),
-            holds: progress.held.map_or(NonZeroU32::MIN, |held| held.count),
-            since: progress.held.map_or(at, |held| held.since),
-            replay,
-        },
-        NextStep::Finish(outcome) => State::Ended {
-            outcome: outcome.name().to_owned(),
-            detail: outcome.detail().map(str::to_owned),
-            attempts_made: outcome.attempts(envelope.progress.attempt),
-            ended_at: at,
-            replay,
-        },
-    };
-    Entry {
-        notification_id: envelope.notification.id().clone(),
-        merchant_id: envelope.notification.merchant().clone(),
-        merchant_order_id: envelope.notification.record.merchant_order_id.clone(),
-        raw: envelope.notification.raw.clone(),
-        first_seen: envelope.progress.first_seen,
-        at,
-        state,
-        attempt,
-        transcript: transcript.map(|transcript| journal::Transcript {
-            number: envelope.progress.attempt.get(),
-            replay,
-            content: transcript.to_json(),
-        }),
-    }
-}
-
-/// The wide event: one line for every attempt and every hold, with all that is known of it.
-fn log(envelope: &Envelope, late: Duration, attempt: Option<&journal::Attempt>, step: &NextStep) {
-    let (next, due, reason) = match step {
-        NextStep::Retry(progress) => ("retry", Some(progress.due), None),
-        NextStep::Hold(progress, reason) => ("hold", Some(progress.due), Some(reason.to_string())),
-        NextStep::Finish(outcome) => (outcome.name(), None, outcome.detail().map(str::to_owned)),
-    };
-    tracing::info!(
-        notification = %envelope.notification.id(),
-        merchant = %envelope.notification.merchant(),
-        order = envelope.notification.record.merchant_order_id.as_deref(),
-        attempt = envelope.progress.attempt.get(),
-        replay = envelope.progress.replay,
-        late_ms = whole_milliseconds(late),
-        plugin = attempt.map(|attempt| attempt.plugin.as_str()),
-        url = attempt.map(|attempt| attempt.url.as_str()),
-        status = attempt.and_then(|attempt| attempt.status),
-        result = attempt.map(|attempt| attempt.result.as_str()),
-        duration_ms = attempt.map(|attempt| whole_milliseconds(attempt.duration)),
-        next,
-        due = due.map(|due| due.to_string()),
-        reason,
-        "attempt"
-    );
-}
-
-fn whole_milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn settled(result: Result<(), BrokerError>, envelope: Option<&Envelope>) {

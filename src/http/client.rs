@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::address_guard::Reach;
 use super::connect::Connector;
+use super::opened::Opened;
 use super::resolve::{Resolve, SystemNames};
 use super::{Settings, TlsRoots, failure};
 use crate::domain::{Reply, Request, TransportFailure};
@@ -109,6 +110,19 @@ impl Client {
             }
             failed.failure
         })
+    }
+
+    /// Sends a request and takes in the head of its reply, within the bound of the whole exchange; the body is taken piece by
+    /// piece then, for as long as it goes on. For commands that listen: no merchant's reply is taken so.
+    ///
+    /// # Errors
+    /// The one reason why there is no reply.
+    pub async fn open(&self, request: Request) -> Result<Opened, TransportFailure> {
+        let end = later(Instant::now(), self.settings.timeouts.total);
+        let response = timeout_at(end, self.pool.request(outgoing(request))).await;
+        let response = response.map_err(|_| TransportFailure::TotalTimedOut)?;
+        let (head, body) = response.map_err(|error| failure::of(&error))?.into_parts();
+        Ok(Opened { status: head.status, body })
     }
 
     async fn exchange(&self, mut request: http::Request<Full<Bytes>>) -> Result<Reply, Failed> {

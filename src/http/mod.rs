@@ -17,6 +17,7 @@ mod address_guard;
 mod client;
 mod connect;
 mod failure;
+mod opened;
 mod resolve;
 mod tls;
 
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use address_guard::{InvalidSubnet, Reach, Refusal, Subnet};
 pub use client::Client;
+pub use opened::Opened;
 pub use resolve::Resolve;
 pub use tls::{InvalidRoots, TlsRoots};
 

@@ -376,8 +376,8 @@ impl State {
     }
 }
 
-/// One attempt, as it is shown. Bodies are not, nor is the request's query, which may hold a merchant's secret: those are in
-/// the transcript, which no API gives out.
+/// One attempt, as it is told in a story. Bodies are not, nor is the request's query, which may hold a merchant's secret:
+/// those are in the transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its number, from 1. A number can come twice: after a crash, or when a plugin failed to judge the reply.

@@ -151,6 +151,16 @@ fn number(bytes: &[u8], at: usize) -> i64 {
     i64::from_be_bytes(eight.unwrap_or_default())
 }
 
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Received, Self::Accepted, Self::Waiting, Self::Held, Self::Ended];
+}
+
+impl Ended {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Confirmed, Self::Stopped, Self::Exhausted, Self::Abandoned];
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -231,7 +241,7 @@ pub(super) enum Way {
     All,
     /// The same, and those that are not confirmed are passed over: most are.
     Confirmed,
-    /// Those of one class, or those of a merchant; there is an index of what is not confirmed.
+    /// Those of one class; there is an index of what is not confirmed, which knows the merchant, too.
     Undelivered(&'static str),
     /// Those of one order, which are few.
     Order,

@@ -37,7 +37,7 @@ mod wasi;
 
 pub use call::{AttemptContext, Endpoint, Plugin, SettingsError};
 pub use conditions::{Called, Conditions, EndpointRecord, KeyBinding};
-pub use crypto::{Algorithm, Encoding, Key, KeyAlgorithm, KeyProblem, KeyText, Keys, Secret};
+pub use crypto::{Algorithm, Encoding, Key, KeyAlgorithm, KeyProblem, KeyText, Keys, Secret, find_secret};
 pub use description::{Description, KeyNeed, LadderPreset};
 pub use fault::{CallError, Fault, Limit, Refusal};
 pub use host::{Host, HostError};

@@ -37,10 +37,27 @@ const READS: [u16; 5] = [403, 200, 200, 403, 403];
 /// Whoever may change what runs; what it is about is not there.
 const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 26] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
+    row("GET", "/v1/notifications", "/v1/notifications", [403, 200, 200, 403, 403], 401),
+    row(
+        "GET",
+        "/v1/notifications/{id}/attempts/{number}",
+        "/v1/notifications/n1/attempts/99",
+        [403, 404, 404, 403, 403],
+        401,
+    ),
+    row(
+        "GET",
+        "/v1/orders/{merchant_order_id}",
+        "/v1/orders/o1?merchant=shop",
+        [403, 200, 200, 200, 404],
+        401,
+    ),
     row("POST", "/v1/notifications/{id}/replay", "/v1/notifications/none/replay", OPERATES, 401),
+    // Whoever is let in is told that this is no merchant, instead of being told of attempts without an end.
+    row("GET", "/v1/live", "/v1/live?merchant=", [403, 400, 400, 403, 403], 401),
     row("POST", "/v1/replays", "/v1/replays", [403, 403, 422, 403, 403], 401),
     row("GET", "/v1/replays/{id}", "/v1/replays/none", [403, 404, 404, 403, 403], 401),
     row("GET", "/v1/merchants", "/v1/merchants", READS, 401),
@@ -57,6 +74,7 @@ const ROWS: [Row; 21] = [
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
+    row("GET", "/v1/openapi.json", "/v1/openapi.json", [200; 5], 200),
     row("GET", "/healthz", "/healthz", [200; 5], 200),
     row("GET", "/readyz", "/readyz", [200; 5], 200),
 ];

@@ -35,7 +35,8 @@ async fn counts_of_a_million() {
             CASE n % 20 WHEN 1 THEN 'paused' END,
             CASE WHEN n % 20 < 2 THEN 1800000000000 END
         FROM generate_series(0, 999999) AS n"#;
-    crate::operating::count_a_million(&ground().await, FILL).await;
+    // As autovacuum leaves a table that has been there for a while.
+    crate::operating::count_a_million(&ground().await, &[FILL, "VACUUM ANALYZE notification"]).await;
 }
 
 /// A database of this test's alone.

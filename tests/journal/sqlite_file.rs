@@ -32,7 +32,7 @@ async fn counts_of_a_million() {
                 ELSE '{"state":"ended","outcome":"' || iif(n % 20 < 4, 'exhausted', 'confirmed') || '","detail":null,"attempts_made":1,"ended_at":"2027-01-15T08:00:00.000Z"}'
             END
         FROM series"#;
-    crate::operating::count_a_million(&ground().await, FILL).await;
+    crate::operating::count_a_million(&ground().await, &[FILL]).await;
 }
 
 struct Folder(TempDir);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{examples, guests, judges, postgres, workspace};
+use crate::{examples, fuzzer, guests, judges, postgres, workspace};
 
 /// Builds, fetches what is missing, starts a broker and a database for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -19,6 +19,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     version.ensure_there()?;
     postgres::ensure_installed()?;
     judges::ensure_installed()?;
+    fuzzer::ensure_installed()?;
     examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;

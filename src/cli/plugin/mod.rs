@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Subcommand;
 
+pub(super) use running::{List, list};
+
 use super::Failure;
 use crate::plugin::{Host, Plugin, Settings};
 

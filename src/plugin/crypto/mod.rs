@@ -4,9 +4,11 @@
 //! ([`KeyProblem`]). A call reaches the keys of its own endpoint ([`Keys`]) and nothing else. What a call of `crypto` costs
 //! the gateway is paid from the bound `Settings::host_calls`, so that costly signatures cannot hold up other merchants.
 //!
-//! Deliberately absent: verifying and opening (no format asks a sender for it), and any way to get a key out.
+//! Deliberately absent: verifying and opening (no format asks a sender for it), and any way to get a key out. Whether and
+//! where one stands in a text can be asked (`find`), so that it is not shown.
 
 mod der;
+mod find;
 mod key;
 mod pem;
 mod problem;
@@ -16,6 +18,7 @@ mod text;
 
 use std::sync::Arc;
 
+pub use find::find_secret;
 pub use key::{Key, KeyAlgorithm, KeyText};
 pub use problem::KeyProblem;
 pub use secret::Secret;

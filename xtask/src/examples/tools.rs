@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::process::{output, run, say};
-use crate::{guests, judges, workspace};
+use crate::{guests, python, workspace};
 
 /// The oldest Node.js that npm's packages here run on.
 const OLDEST_NODE: u32 = 18;
@@ -68,7 +68,7 @@ pub(super) fn node(project: &Path) -> Result<Tools> {
 pub(super) fn python(project: &Path) -> Result<Tools> {
     let pins = [project.join("requirements.txt")];
     let folder = installed("python", &pins, |folder| {
-        output(Command::new(judges::python()?).args(["-m", "venv"]).arg(folder))?;
+        output(Command::new(python::python()?).args(["-m", "venv"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "install"]);
         pip.args(["--require-hashes", "--no-compile", "--only-binary", ":all:", "--requirement"])
