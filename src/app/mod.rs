@@ -9,6 +9,7 @@ mod catalogue;
 mod dropin;
 mod kept;
 mod load;
+mod outcomes;
 mod prepare;
 mod ready;
 mod watch;
@@ -59,8 +60,12 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         slow_slots: config.slow_prefetch,
         keep: config.transcripts,
     };
-    let deliverer =
+    let mut deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows);
+    let told = delivery::OutcomeMetrics::registered(&mut registry);
+    if let Some(outcomes) = &config.outcomes {
+        deliverer = deliverer.telling(outcomes::endpoint(outcomes)?, told);
+    }
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
     let api = Api::new(Arc::clone(&broker), Arc::clone(&journal), Arc::new(plugins), registry);
     let (stopping, stopped) = tokio::sync::watch::channel(());

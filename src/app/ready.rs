@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Config, LadderChoice, Problem};
+use crate::config::{self, Config, LadderChoice, Problem, ProxyChoice};
 use crate::delivery::{Merchant, Shadow, Way};
 use crate::domain::{GatePolicy, Ladder, Origin};
 use crate::{http, plugin};
@@ -18,6 +18,8 @@ pub(super) struct Terms {
     /// The ladder of merchants without one of their own.
     ladder: Ladder,
     roots: http::TlsRoots,
+    /// The way to merchants that do not say otherwise.
+    proxy: ProxyChoice,
     /// Where plugins are, for messages about them.
     plugins: PathBuf,
 }
@@ -29,7 +31,8 @@ impl Terms {
         let (http, gate) = (config.http, config.gate);
         let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
         let allow_addresses = config.allow_addresses.clone();
-        Ok(Self { http, allow_addresses, gate, ladder, roots, plugins })
+        let proxy = config.proxy.clone();
+        Ok(Self { http, allow_addresses, gate, ladder, roots, proxy, plugins })
     }
 }
 
@@ -65,7 +68,8 @@ pub(super) async fn ready(
     let in_flight = merchant.in_flight.unwrap_or(terms.gate.in_flight);
     let gate = GatePolicy { in_flight, rate: merchant.rate, ..terms.gate };
     let reach = reach(terms, merchant)?;
-    let way = Way::new(&settings, &reach, gate, &terms.roots, before.map(|before| &before.way));
+    let roots = roots(terms, merchant)?;
+    let way = Way::new(&settings, &reach, gate, &roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
     Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
 }
@@ -81,7 +85,25 @@ fn reach(terms: &Terms, merchant: &config::Merchant) -> Result<http::Reach, Prob
             merchant.wrong(key, problem)
         })?;
     }
-    Ok(reach)
+    let proxy = match merchant.proxy.as_ref().unwrap_or(&terms.proxy) {
+        ProxyChoice::Straight => None,
+        ProxyChoice::Through(proxy) => Some(proxy.clone()),
+    };
+    Ok(reach.through(proxy))
+}
+
+/// Whom we believe that it is the merchant, and with what we prove to it who we are.
+fn roots(terms: &Terms, merchant: &config::Merchant) -> Result<http::TlsRoots, Problem> {
+    let mut roots = terms.roots.clone();
+    if let Some(authorities) = &merchant.authorities {
+        let extended = roots.and_private(authorities.as_bytes());
+        roots = extended.map_err(|error| merchant.wrong("ca_file", error))?;
+    }
+    if let Some(identity) = &merchant.identity {
+        let extended = roots.with_identity(identity);
+        roots = extended.map_err(|error| merchant.wrong("client_certificate", error))?;
+    }
+    Ok(roots)
 }
 
 /// The plugin that runs beside the merchant's own: it is told the same, but for its settings.

@@ -8,6 +8,7 @@ mod attempt;
 mod breakers;
 mod merchant;
 mod missing;
+mod outcomes;
 mod release;
 mod shadow;
 mod traffic;
@@ -35,6 +36,8 @@ use breakers::Breakers;
 pub use breakers::Metrics;
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
+use outcomes::Outcomes;
+pub use outcomes::{Endpoint, OutcomeMetrics};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
 use traffic::Traffic;
@@ -82,6 +85,8 @@ pub struct Deliverer {
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<Arc<[MerchantId]>>>,
+    /// Who is told of endings beside the broker.
+    outcomes: Option<Outcomes>,
 }
 
 impl Deliverer {
@@ -115,7 +120,14 @@ impl Deliverer {
             traffic,
             releases,
             changes: Mutex::new(changes),
+            outcomes: None,
         }
+    }
+
+    /// The same, and it tells that endpoint of every ending.
+    #[must_use]
+    pub fn telling(self, endpoint: Endpoint, metrics: OutcomeMetrics) -> Self {
+        Self { outcomes: Some(Outcomes::new(endpoint, metrics)), ..self }
     }
 
     /// How it is told that merchants may be served again.
@@ -138,6 +150,9 @@ impl Deliverer {
         let releasing = tokio::spawn(async move { releaser.release_what_is_held(until).await });
         let (beside, until) = (Arc::clone(&this), drained.clone());
         let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
+        let teller = Arc::clone(&this);
+        let (ended, until) = watch::channel(false);
+        let telling = tokio::spawn(async move { teller.tell_the_endpoint(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -162,6 +177,8 @@ impl Deliverer {
         report(seeking.await);
         report(releasing.await);
         report(comparing.await);
+        ended.send_replace(true);
+        report(telling.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -335,7 +352,7 @@ impl Deliverer {
         settled(result, Some(&envelope));
     }
 
-    /// Tells the payment centre, forgets the message, and notes that the payment centre has been told.
+    /// Tells the payment centre and forgets the message. That all have been told is noted here, or by who tells the endpoint.
     async fn finish(
         &self,
         envelope: &Envelope,
@@ -350,7 +367,10 @@ impl Deliverer {
                 receipt.finish(&event, recorded).await?;
             }
         }
-        self.journal.told(envelope.notification.id()).await;
+        match &self.outcomes {
+            Some(outcomes) => outcomes.hand_over(event),
+            None => self.journal.told(envelope.notification.id()).await,
+        }
         Ok(())
     }
 }
