@@ -14,7 +14,7 @@ use crate::{failure, post, strangers, text};
 
 /// How the proxy treats whoever asks.
 #[derive(Clone, Copy)]
-enum Manner {
+pub(crate) enum Manner {
     Connects,
     /// Only those who show user and password.
     WantsCredentials,
@@ -23,13 +23,13 @@ enum Manner {
     Hangs,
 }
 
-struct ProxyPeer {
-    peer: Peer,
+pub(crate) struct ProxyPeer {
+    pub(crate) peer: Peer,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl ProxyPeer {
-    async fn start(manner: Manner) -> Self {
+    pub(crate) async fn start(manner: Manner) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let asked_of = Arc::clone(&asked);
         let peer = Peer::start(move |_, mut stream| {
@@ -78,7 +78,7 @@ impl ProxyPeer {
         Proxy::new(&format!("http://{user}{}", self.peer.address), [local]).expect("a proxy")
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("nobody panicked").clone()
     }
 }

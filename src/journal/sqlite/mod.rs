@@ -75,7 +75,7 @@ impl SqliteJournal {
             .acquire_timeout(bounds.patience)
             .connect_lazy_with(sqlite::options(&place).read_only(true));
         let file = write::File { connection, living, transcripts_kept: bounds.retention.transcripts };
-        Ok(Self::start(name, gateway, &bounds, Box::new(file), Readers(readers)))
+        Ok(Self::start(name, gateway, &bounds, Box::new(file), Readers(readers), Ok(())))
     }
 }
 
