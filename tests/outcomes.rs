@@ -80,18 +80,20 @@ fn told(endpoint: &StubMerchant) -> BTreeMap<String, Vec<Value>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_ending_is_told_once_with_all_there_is_to_tell() {
-    let merchant = StubMerchant::start(|received: &Received| match received.query("out_trade_no").as_deref() {
-        Some("confirmed") => Answer::Confirm,
-        Some(_) => Answer::Refuse,
-        None => Answer::Status(410),
-    })
-    .await;
+    let merchant =
+        StubMerchant::start(|received: &Received| match received.query("out_trade_no").as_deref() {
+            Some("confirmed") => Answer::Confirm,
+            Some(_) => Answer::Refuse,
+            None => Answer::Status(410),
+        })
+        .await;
     let endpoint = StubMerchant::start(always(Answer::Status(204))).await;
     let mut gateway = gateway(Store::Embedded, &endpoint.url("/outcomes?centre=1"), "");
     gateway.merchant("shop", &merchant.url("/"), "ladder = [\"100ms\"]");
     let plugin = xtask::guests::built("cloudevents").expect("the plugin is built");
     std::fs::copy(plugin, gateway.folder().join("plugins/cloudevents.wasm")).expect("copied");
-    let tired = format!("url = \"{}\"\nplugin = \"cloudevents\"\nsettings.source = \"/s\"\n", merchant.url("/"));
+    let tired =
+        format!("url = \"{}\"\nplugin = \"cloudevents\"\nsettings.source = \"/s\"\n", merchant.url("/"));
     std::fs::write(gateway.folder().join("merchants/tired.toml"), tired).expect("written");
     gateway.start();
     gateway.ready().await;
@@ -126,11 +128,8 @@ async fn every_ending_is_heard_and_no_merchant_waits_for_that() {
     let merchant = StubMerchant::start(always(Answer::Confirm)).await;
     let endpoint = StubMerchant::start(always(Answer::Status(200))).await;
     let network = Proxy::start(endpoint.address()).await;
-    let mut gateway = gateway(
-        Store::Embedded,
-        &format!("http://{}/", network.address()),
-        "queue = 4\nside_by_side = 2",
-    );
+    let mut gateway =
+        gateway(Store::Embedded, &format!("http://{}/", network.address()), "queue = 4\nside_by_side = 2");
     gateway.merchant("shop", &merchant.url("/"), "");
     gateway.start();
     gateway.ready().await;
@@ -168,8 +167,10 @@ async fn every_ending_is_heard_and_no_merchant_waits_for_that() {
     endpoint.follow(always(Answer::Status(200)));
     until("all is told", async || untold(&gateway).await == 0).await;
     let taken = endpoint.requests().split_off(refused);
-    let heard: BTreeSet<String> =
-        taken.iter().map(|received| body(received)["subject"].as_str().expect("a subject").to_owned()).collect();
+    let heard: BTreeSet<String> = taken
+        .iter()
+        .map(|received| body(received)["subject"].as_str().expect("a subject").to_owned())
+        .collect();
     assert_eq!(heard.len(), 3 * EACH, "{heard:?}");
     for (id, events) in told(&endpoint) {
         let expected = event_of(&stories[&id]);
@@ -221,10 +222,18 @@ async fn told_are_the_exchange_and_the_endpoint() {
 fn what_is_wrong_with_the_endpoint_is_told_with_its_key() {
     for (table, key, part) in [
         ("url = \"http://127.0.0.1:1/?key=hunter2\"", "outcomes.url", "loopback"),
-        ("url = \"https://me:hunter2@centre.example/\"", "outcomes.url", "without a fragment, user or password"),
+        (
+            "url = \"https://me:hunter2@centre.example/\"",
+            "outcomes.url",
+            "without a fragment, user or password",
+        ),
         ("url = \"env:PAYNOTIFY_NO_SUCH_URL\"", "outcomes.url", "PAYNOTIFY_NO_SUCH_URL"),
         ("token = \"hunter2\"", "outcomes.token", "no `outcomes.url`"),
-        ("url = \"https://centre.example/\"\ntoken = \"hunter2 and more\"", "outcomes.token", "no bearer token"),
+        (
+            "url = \"https://centre.example/\"\ntoken = \"hunter2 and more\"",
+            "outcomes.token",
+            "no bearer token",
+        ),
         ("url = \"https://centre.example/\"\nsource = \"\"", "outcomes.source", "not empty"),
         ("url = \"https://centre.example/\"\nca_file = \"none.pem\"", "outcomes.ca_file", "none.pem"),
         ("url = \"https://centre.example/\"\ntimeouts = \"5s\"", "outcomes", "unknown field"),

@@ -74,9 +74,13 @@ async fn a_database_that_refuses_ends_the_start() {
         (server.url("nothing"), "does not exist"),
         (wrong, "password authentication failed"),
         (server.url("postgres?sslmode=require"), "TLS with it does not come about"),
-        (server.url("postgres?sslmode=verify-full&sslrootcert=/none/ca.pem"), "TLS with it does not come about"),
+        (
+            server.url("postgres?sslmode=verify-full&sslrootcert=/none/ca.pem"),
+            "TLS with it does not come about",
+        ),
     ] {
-        let gateway = Gateway::new(Store::Embedded, &format!("[journal]\nkind = \"postgres\"\nurl = \"{url}\""));
+        let gateway =
+            Gateway::new(Store::Embedded, &format!("[journal]\nkind = \"postgres\"\nurl = \"{url}\""));
         let (status, said) = gateway.run_to_its_end();
         assert!(!status.success() && said.contains(part), "{said}");
         assert!(!said.contains("hunter2") && !said.contains(server.password()), "{said}");

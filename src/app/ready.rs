@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::config::{self, Config, LadderChoice, Problem, ProxyChoice};
 use crate::delivery::{Merchant, Shadow, Way};
-use crate::domain::{GatePolicy, Ladder, Origin};
+use crate::domain::{GatePolicy, Ladder, Origin, Withheld};
 use crate::{http, plugin};
 
 /// What all merchants have in common: what their files need not say, and whom is trusted.
@@ -71,7 +74,8 @@ pub(super) async fn ready(
     let roots = roots(terms, merchant)?;
     let way = Way::new(&settings, &reach, gate, &roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
-    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
+    let withheld = withheld(merchant);
+    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, withheld, shadow, way })
 }
 
 /// Where the merchant's connections may go. What can be told to be refused without looking a name up is told now.
@@ -90,6 +94,17 @@ fn reach(terms: &Terms, merchant: &config::Merchant) -> Result<http::Reach, Prob
         ProxyChoice::Through(proxy) => Some(proxy.clone()),
     };
     Ok(reach.through(proxy))
+}
+
+/// What of the merchant's own nobody is to read: its URL may have a secret in the query, and its replies may quote its credentials.
+fn withheld(merchant: &config::Merchant) -> Withheld {
+    let credentials = merchant.authorization.as_ref().and_then(|value| value.to_str().ok());
+    let credentials =
+        credentials.and_then(|text| text.split_once(' ')).map(|(_, credentials)| credentials.trim());
+    let decoded =
+        credentials.and_then(|text| STANDARD.decode(text).ok()).and_then(|text| String::from_utf8(text).ok());
+    let password = decoded.and_then(|text| text.split_once(':').map(|(_, password)| password.to_owned()));
+    Withheld::of_url(&merchant.url).and(credentials.map(str::to_owned).into_iter().chain(password))
 }
 
 /// Whom we believe that it is the merchant, and with what we prove to it who we are.

@@ -43,7 +43,9 @@ fn start_log(config: &Config) {
     };
     // lapin would log a returned message whole, payment data and all; what happens to it the broker module tells.
     let filter = EnvFilter::new(format!("{},lapin=off", config.log_level));
-    tracing_subscriber::registry().with(lines.with_filter(filter).with_filter(filter_fn(may_be_logged))).init();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter).with_filter(filter_fn(may_be_logged)))
+        .init();
 }
 
 /// What libraries say at the level `trace` is what passes through them, byte by byte: secrets, and people's names. Whatever the

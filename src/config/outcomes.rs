@@ -41,7 +41,8 @@ pub struct Outcomes {
 /// # Errors
 /// The first thing that is wrong.
 pub(super) fn settings(document: &Document, raw: &raw::Outcomes) -> Result<Option<Outcomes>, Problem> {
-    let wrong = |key: &str, problem: &dyn std::fmt::Display| document.wrong(&format!("outcomes.{key}"), problem);
+    let wrong =
+        |key: &str, problem: &dyn std::fmt::Display| document.wrong(&format!("outcomes.{key}"), problem);
     let folder = document.folder();
     let Some(url) = &raw.url else {
         return match &raw.token {
@@ -54,20 +55,28 @@ pub(super) fn settings(document: &Document, raw: &raw::Outcomes) -> Result<Optio
     // What is wrong is told without its text, of which the query may be secret.
     let parsed = url.parse::<Uri>().ok().filter(|_| plain).and_then(|uri| Some((Origin::of(&uri)?, uri)));
     let Some((origin, url)) = parsed else {
-        let problem = "must be an absolute http or https URL, percent-encoded, without a fragment, user or password";
+        let problem =
+            "must be an absolute http or https URL, percent-encoded, without a fragment, user or password";
         return Err(wrong("url", &problem));
     };
     let allowed = raw.allow_addresses.iter().map(|subnet| subnet.0);
     let reach = http::Reach::guarded(allowed, [origin.port()]);
     reach.check_host(origin.host(), origin.port()).map_err(|refusal| {
-        wrong("url", &format!("{refusal}: if it is meant, name it or its subnet in `outcomes.allow_addresses`"))
+        wrong(
+            "url",
+            &format!("{refusal}: if it is meant, name it or its subnet in `outcomes.allow_addresses`"),
+        )
     })?;
     if raw.source.is_empty() || !raw.source.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong("source", &"must be a URI reference such as `/paynotify`, percent-encoded and not empty"));
+        return Err(wrong(
+            "source",
+            &"must be a URI reference such as `/paynotify`, percent-encoded and not empty",
+        ));
     }
     let token = raw.token.as_ref().map(|token| {
         let token = token.fetch(&folder).map_err(|problem| wrong("token", &problem))?;
-        bearer(&token).ok_or_else(|| wrong("token", &"is no bearer token: visible ASCII characters without blanks"))
+        bearer(&token)
+            .ok_or_else(|| wrong("token", &"is no bearer token: visible ASCII characters without blanks"))
     });
     let authorities = raw.ca_file.as_ref().map(|file| authorities(&folder.join(file)));
     Ok(Some(Outcomes {
@@ -86,7 +95,8 @@ pub(super) fn settings(document: &Document, raw: &raw::Outcomes) -> Result<Optio
 
 fn bearer(token: &str) -> Option<HeaderValue> {
     let text = Zeroizing::new(format!("Bearer {token}"));
-    let mut value = token.bytes().all(|byte| byte.is_ascii_graphic()).then(|| HeaderValue::from_str(&text).ok())??;
+    let mut value =
+        token.bytes().all(|byte| byte.is_ascii_graphic()).then(|| HeaderValue::from_str(&text).ok())??;
     value.set_sensitive(true);
     Some(value)
 }

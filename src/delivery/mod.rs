@@ -14,6 +14,7 @@ mod shadow;
 mod traffic;
 mod under_way;
 mod way;
+mod withheld;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -299,7 +300,7 @@ impl Deliverer {
             Ok(admitted) => admitted,
             Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
-        let attempted = attempt(envelope, merchant).await;
+        let attempted = attempt(envelope, merchant).await.withholding(&merchant.withheld);
         admitted.note(notification, attempted.failed.as_ref());
         self.traffic.leave(entered, id, notification, &attempted);
         let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);

@@ -25,6 +25,7 @@ mod rate;
 mod share;
 mod standing;
 mod verdict;
+mod withheld;
 
 pub use breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
@@ -43,3 +44,4 @@ pub use rate::{InvalidRate, Rate};
 pub use share::fair_share;
 pub use standing::{Beginning, Behind, Ending, Known, Standing, TakeUp, Taken, behind, take_up};
 pub use verdict::{TransportFailure, Verdict};
+pub use withheld::Withheld;

@@ -106,7 +106,12 @@ impl Client {
                 tracing::warn!(merchant_authority = authority, failure, cause, "no connection is made");
             } else if failed.failure == TransportFailure::ProxyRefused {
                 // That is between us and the proxy: the operator's affair, not the merchant's.
-                tracing::warn!(merchant_authority = authority, failure, cause, "the proxy made no connection");
+                tracing::warn!(
+                    merchant_authority = authority,
+                    failure,
+                    cause,
+                    "the proxy made no connection"
+                );
             } else {
                 tracing::debug!(merchant_authority = authority, failure, cause, "no reply");
             }

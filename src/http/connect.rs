@@ -149,7 +149,8 @@ impl Tcp {
                 not_connected(TransportFailure::ProxyRefused, cause)
             }
         };
-        let places = self.checked_addresses(proxy.reach(), proxy.host(), proxy.port()).await.map_err(of_proxy)?;
+        let places =
+            self.checked_addresses(proxy.reach(), proxy.host(), proxy.port()).await.map_err(of_proxy)?;
         let mut refusal = NotConnected { failure: TransportFailure::ProxyRefused, cause: None };
         for address in addresses.iter().take(MOST_TUNNELS) {
             let stream = connect(places.clone()).await.map_err(of_proxy)?;

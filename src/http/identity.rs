@@ -35,7 +35,8 @@ impl Identity {
         }
         // The library's own words could quote a line.
         let mut der = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
-            let problem = "there is no private key in it that can be read: PEM, PKCS#8, PKCS#1 or SEC1, not encrypted";
+            let problem =
+                "there is no private key in it that can be read: PEM, PKCS#8, PKCS#1 or SEC1, not encrypted";
             InvalidIdentity::Key(problem)
         })?;
         let mut mark = Context::new(&SHA256);

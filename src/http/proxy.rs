@@ -167,7 +167,9 @@ fn hint(status: u16) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProxy {
     /// It has not the form of one.
-    #[error("is no proxy such as \"http://proxy.example:3128\" or \"http://user:password@proxy.example:3128\"")]
+    #[error(
+        "is no proxy such as \"http://proxy.example:3128\" or \"http://user:password@proxy.example:3128\""
+    )]
     Form,
     /// No connection to it can come about.
     #[error("{0}: if it is meant, name it or its subnet in `proxy_allow_addresses`")]

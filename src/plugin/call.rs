@@ -23,7 +23,7 @@ use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
 use super::sandbox::{self, Guest, Meter, Surroundings, Usage};
 use super::threads::{Pace, Running};
-use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
+use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict, Withheld};
 
 /// Where, and with which settings and keys, a merchant wants to be told.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ impl Plugin {
         let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
             (convert::notification(notification), convert::endpoint(&endpoint), convert::attempt(attempt));
-        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let occasion = Occasion::of(notification, &endpoint.url, attempt, keys, recorded);
         let called = self.0.callee.call(Patience::Bounded, occasion, |store, plugin| {
             Box::pin(async move {
                 let (notification, endpoint, attempt) = arguments;
@@ -222,7 +222,7 @@ impl Plugin {
         let Conditions { endpoint, keys, recorded } = conditions;
         let arguments =
             (convert::notification(notification), convert::endpoint(&endpoint), convert::reply(reply));
-        let occasion = Occasion::of(notification, attempt, keys, recorded);
+        let occasion = Occasion::of(notification, &endpoint.url, attempt, keys, recorded);
         let called = self.0.callee.call(Patience::Unbounded, occasion, |store, plugin| {
             Box::pin(async move {
                 let (notification, endpoint, reply) = arguments;
@@ -252,23 +252,27 @@ struct Occasion {
     entropy: [u8; 32],
     keys: Keys,
     recorded: Option<HostCalls>,
+    withheld: Withheld,
 }
 
 impl Occasion {
     /// No attempt: always the same time and randomness, and no keys.
     fn none() -> Self {
         let (notification, keys) = (String::new(), Keys::default());
-        Self { notification, now: Moment::EPOCH, entropy: [0; 32], keys, recorded: None }
+        let (now, withheld) = (Moment::EPOCH, Withheld::default());
+        Self { notification, now, entropy: [0; 32], keys, recorded: None, withheld }
     }
 
     fn of(
         notification: &Notification,
+        url: &str,
         attempt: &AttemptContext,
         keys: Keys,
         recorded: Option<HostCalls>,
     ) -> Self {
         let AttemptContext { now, entropy, .. } = *attempt;
-        Self { notification: notification.id().to_string(), now, entropy, keys, recorded }
+        let withheld = Withheld::of_url(url);
+        Self { notification: notification.id().to_string(), now, entropy, keys, recorded, withheld }
     }
 }
 
@@ -311,8 +315,8 @@ impl Callee {
             Ok(place) => place,
             Err(error) => return without(error),
         };
-        let Occasion { notification, now, entropy, keys, recorded } = occasion;
-        let lines = Lines::new(Arc::clone(&self.name), notification, &settings);
+        let Occasion { notification, now, entropy, keys, recorded, withheld } = occasion;
+        let lines = Lines::new(Arc::clone(&self.name), notification, &settings).withholding(withheld);
         let running = Arc::new(Running::default());
         let surroundings = Surroundings {
             now,

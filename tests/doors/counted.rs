@@ -12,7 +12,12 @@ use crate::{ask, bearer, client, new_token};
 async fn counts(gateway: &Gateway, token: &str) -> BTreeMap<(String, String, String), u64> {
     let asked = (Method::GET, format!("{}/metrics", gateway.api()));
     let reply = ask(&client(), asked, Some(&bearer(token)), "").await.expect("an answer");
-    assert!(reply.headers[header::CONTENT_TYPE].to_str().expect("text").starts_with("application/openmetrics-text"));
+    assert!(
+        reply.headers[header::CONTENT_TYPE]
+            .to_str()
+            .expect("text")
+            .starts_with("application/openmetrics-text")
+    );
     let text = String::from_utf8(reply.body.to_vec()).expect("text");
     let row = |line: &str| {
         let (labels, count) = line.strip_prefix("paynotify_api_requests_total{")?.split_once("} ")?;
@@ -41,11 +46,15 @@ async fn requests_are_counted_by_what_was_answered() {
     assert_eq!(get("/v1/plugins", None).await, 401);
     assert_eq!(get("/v1/plugins", Some(&bearer(&ingest.token))).await, 403);
     for number in 0..3 {
-        assert_eq!(get(&format!("/v1/notifications/of-many-{number}"), Some(&bearer(&read.token))).await, 404);
+        assert_eq!(
+            get(&format!("/v1/notifications/of-many-{number}"), Some(&bearer(&read.token))).await,
+            404
+        );
         assert_eq!(get(&format!("/secret-{number}"), None).await, 404);
     }
     assert_eq!(get("/v1/plugins/none/rollback", None).await, 405);
-    until("somebody asks too often", async || get("/v1/plugins", Some(&bearer(&ingest.token))).await == 429).await;
+    until("somebody asks too often", async || get("/v1/plugins", Some(&bearer(&ingest.token))).await == 429)
+        .await;
     let counts = counts(&gateway, &read.token).await;
     let of = |method: &str, route: &str, status: &str| {
         counts.get(&(method.to_owned(), route.to_owned(), status.to_owned())).copied()

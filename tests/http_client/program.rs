@@ -43,7 +43,11 @@ async fn a_merchant_that_wants_to_know_who_we_are_behind_a_proxy() {
     let ends_by = async |id: &str, outcome: &str, result: &str| {
         gateway.send(&record(id, "shop", id)).await;
         let story = gateway.wait_for_state(id, "ended", SOON).await;
-        assert_eq!((&story["outcome"], &story["attempts"][0]["result"]), (&outcome.into(), &result.into()), "{story}");
+        assert_eq!(
+            (&story["outcome"], &story["attempts"][0]["result"]),
+            (&outcome.into(), &result.into()),
+            "{story}"
+        );
     };
     ends_by("strange", "exhausted", "tls_failed").await;
     // What is wrong leaves in effect what was there, and is told without a word of the key.
@@ -83,11 +87,17 @@ fn what_is_wrong_with_the_way_is_told_with_file_line_and_key() {
         ("client_key = \"hunter2\"", "shop.toml:3: `client_key`: needs `client_certificate`"),
         ("client_key = \"file:none\"\nclient_certificate = \"crt\"", "shop.toml:3: `client_key`: "),
         ("client_key = \"file:key\"\nclient_certificate = \"none\"", "shop.toml:4: `client_certificate`: "),
-        ("client_key = \"hunter2\"\nclient_certificate = \"crt\"", "shop.toml:3: `client_key`: there is no private key"),
+        (
+            "client_key = \"hunter2\"\nclient_certificate = \"crt\"",
+            "shop.toml:3: `client_key`: there is no private key",
+        ),
         ("client_key = \"file:key\"\nclient_certificate = \"key\"", "`client_certificate`: "),
         ("ca_file = \"key\"", "shop.toml:3: `ca_file`: "),
         ("proxy = \"https://me:hunter2@proxy.example\"", "shop.toml:3: `proxy`: is no proxy such as"),
-        ("proxy = \"http://me:hunter2@10.1.1.1:3128\"", "shop.toml:3: `proxy`: 10.1.1.1 is not a public address"),
+        (
+            "proxy = \"http://me:hunter2@10.1.1.1:3128\"",
+            "shop.toml:3: `proxy`: 10.1.1.1 is not a public address",
+        ),
         ("proxy = \"env:PAYNOTIFY_NO_SUCH_PROXY\"", "PAYNOTIFY_NO_SUCH_PROXY"),
     ] {
         let gateway = Gateway::new(Store::Embedded, "");

@@ -47,7 +47,11 @@ impl ProxyPeer {
                 let answer: &[u8] = match manner {
                     Manner::Connects => b"",
                     // "me:p@ss word"
-                    Manner::WantsCredentials if head.contains("\r\nproxy-authorization: Basic bWU6cEBzcyB3b3Jk\r\n") => b"",
+                    Manner::WantsCredentials
+                        if head.contains("\r\nproxy-authorization: Basic bWU6cEBzcyB3b3Jk\r\n") =>
+                    {
+                        b""
+                    }
                     Manner::WantsCredentials => b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
                     Manner::Answers(bytes) => bytes,
                     Manner::Hangs => return crate::peer::hold(stream).await,
@@ -60,7 +64,9 @@ impl ProxyPeer {
                 let target: SocketAddr = target.expect("CONNECT").parse().expect("an address, and no name");
                 match TcpStream::connect(target).await {
                     Ok(mut merchant) => {
-                        let _ = stream.write_all(b"HTTP/1.1 200 Connection established\r\nvia: 1.1 me\r\n\r\n").await;
+                        let _ = stream
+                            .write_all(b"HTTP/1.1 200 Connection established\r\nvia: 1.1 me\r\n\r\n")
+                            .await;
                         let _ = copy_bidirectional(&mut stream, &mut merchant).await;
                     }
                     Err(_) => {
@@ -112,7 +118,9 @@ async fn merchant() -> Peer {
         let head = String::from_utf8_lossy(&request).into_owned();
         assert!(head.starts_with("POST /notify?a=%2f HTTP/1.1\r\n"), "the merchant sees no proxy: {head}");
         assert!(head.contains("\r\nhost: shop.example:") && !head.contains("proxy"), "{head}");
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\nsuccess").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\nsuccess")
+            .await;
     })
     .await
 }
@@ -124,7 +132,10 @@ async fn an_http_merchant_is_told_through_a_tunnel_to_the_address_that_was_check
     let client = client(proxy.proxy(""), port, &strangers(), &[&[IpAddr::V4(Ipv4Addr::LOCALHOST), PUBLIC]]);
     let url = format!("http://shop.example:{port}/notify?a=%2f");
     assert_eq!(text(&client.send(post(&url)).await.expect("a reply")), (200, "success"));
-    assert_eq!(proxy.asked(), [format!("CONNECT 127.0.0.2:{port} HTTP/1.1\r\nhost: 127.0.0.2:{port}\r\n\r\n")]);
+    assert_eq!(
+        proxy.asked(),
+        [format!("CONNECT 127.0.0.2:{port} HTTP/1.1\r\nhost: 127.0.0.2:{port}\r\n\r\n")]
+    );
 }
 
 /// The certificate is for the name, which only the client and the merchant speak of.
@@ -140,7 +151,9 @@ async fn an_https_merchant_is_known_by_its_name_through_the_tunnel() {
     let by_address = format!("https://127.0.0.2:{port}/notify?a=%2f");
     assert_eq!(failure(&client, &by_address).await, TransportFailure::TlsFailed, "not its name");
     let asked = proxy.asked();
-    assert!(asked.len() == 2 && asked.iter().all(|head| head.starts_with(&format!("CONNECT 127.0.0.2:{port} "))));
+    assert!(
+        asked.len() == 2 && asked.iter().all(|head| head.starts_with(&format!("CONNECT 127.0.0.2:{port} ")))
+    );
     assert!(asked.iter().all(|head| !head.contains("shop.example")), "{asked:?}");
 }
 
@@ -165,7 +178,10 @@ async fn a_proxy_that_makes_no_connection_is_a_failure_by_name() {
     let url = format!("http://shop.example:{port}/");
     for (manner, expected) in [
         (Manner::WantsCredentials, TransportFailure::ProxyRefused),
-        (Manner::Answers(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"), TransportFailure::ProxyRefused),
+        (
+            Manner::Answers(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"),
+            TransportFailure::ProxyRefused,
+        ),
         (Manner::Answers(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), TransportFailure::ProxyRefused),
         (Manner::Answers(b"220 smtp.example\r\n\r\n"), TransportFailure::ProxyRefused),
         (Manner::Hangs, TransportFailure::ConnectTimedOut),
@@ -178,9 +194,11 @@ async fn a_proxy_that_makes_no_connection_is_a_failure_by_name() {
     // A merchant behind it that is away; the next of its addresses is tried.
     let proxy = ProxyPeer::start(Manner::Connects).await;
     let merchant = merchant().await;
-    let (port, url) = (merchant.address.port(), format!("http://shop.example:{}/notify?a=%2f", merchant.address.port()));
+    let (port, url) =
+        (merchant.address.port(), format!("http://shop.example:{}/notify?a=%2f", merchant.address.port()));
     let away = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
-    let reach = Reach::guarded(["127.0.0.2/31".parse().expect("a subnet")], [port]).through(Some(proxy.proxy("")));
+    let reach =
+        Reach::guarded(["127.0.0.2/31".parse().expect("a subnet")], [port]).through(Some(proxy.proxy("")));
     let names = Arc::new(Names(vec![vec![away, PUBLIC]], Mutex::new(0)));
     let client = Client::with_resolver(&Settings::default(), &strangers(), &reach, names);
     assert_eq!(text(&client.send(post(&url)).await.expect("a reply")), (200, "success"));

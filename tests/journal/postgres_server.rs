@@ -132,7 +132,10 @@ async fn whoever_is_refused_is_told_why_and_not_the_password() {
     let settings = PostgresSettings::new(&format!("{before}@127.0.0.1:1/none")).expect("a URL");
     let journal = PostgresJournal::open(settings).await.expect("opened");
     let error = journal.ready().expect_err("nobody is there");
-    assert!(error.contains("127.0.0.1:1/none: it cannot be reached") && !error.contains("Passw0rd"), "{error}");
+    assert!(
+        error.contains("127.0.0.1:1/none: it cannot be reached") && !error.contains("Passw0rd"),
+        "{error}"
+    );
     journal.close().await;
 }
 

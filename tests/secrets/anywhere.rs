@@ -86,7 +86,7 @@ async fn proxy(password: String) -> (std::net::SocketAddr, tokio::task::JoinHand
 /// A plugin that logs all that was laid into its memory, as far as it is text.
 fn talkative() -> Vec<u8> {
     Guest {
-        imports: r#"(import "paynotify:merchant/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#,
+        imports: r#"(import "paynotify:merchant/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
         module: r"(func $tell (local $at i32) (local $byte i32) (local $from i32)
             (local.set $from (i32.const 65536))
             (loop $lines
@@ -164,7 +164,10 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
          [journal]\nkind = \"postgres\"\nurl = \"{}\"\n\
          [outcomes]\nurl = \"{}\"\ntoken = \"{}\"\nallow_addresses = [\"127.0.0.1\"]\nlongest_pause = \"500ms\"\nagain_after = \"1s\"\n\
          [dropin]\nscan = \"50ms\"\nsettle = \"50ms\"\n",
-        file("management"), file("postgres"), file("outcomes-url"), file("outcomes")
+        file("management"),
+        file("postgres"),
+        file("outcomes-url"),
+        file("outcomes")
     );
     let store = Store::Amqp { url: file("amqp"), prefix: "secrets".to_owned() };
     let gateway = Gateway::with_api(store, &format!("{}{}", tokens[0].1, tokens[1].1), &more);
@@ -181,12 +184,16 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
     scene.put("proxy", &format!("http://me:{}@{}", encoded(of("proxy")), urls.proxy));
     scene.put("wrong-proxy", &format!("http://me:{}x@{}", encoded(of("proxy")), urls.proxy));
     let key = rcgen::KeyPair::from_pem(of("client-key")).expect("a key");
-    let certificate = rcgen::CertificateParams::new(["gateway.example".to_owned()]).expect("a name").self_signed(&key);
+    let certificate =
+        rcgen::CertificateParams::new(["gateway.example".to_owned()]).expect("a name").self_signed(&key);
     scene.put("client.pem", &certificate.expect("a certificate").pem());
     // Everything is at the level that says the most.
     let path = scene.gateway.folder().join("paynotify.toml");
     let text = fs::read_to_string(&path).expect("written");
-    let loud = text.replace("format = \"json\"", "format = \"json\"\nlevel = \"trace,hyper=trace,sqlx=trace,rustls=trace,h2=trace\"");
+    let loud = text.replace(
+        "format = \"json\"",
+        "format = \"json\"\nlevel = \"trace,hyper=trace,sqlx=trace,rustls=trace,h2=trace\"",
+    );
     fs::write(&path, loud).expect("written");
     for plugin in ["standard-webhooks"] {
         let component = xtask::guests::built(plugin).expect("the plugin is built");
@@ -195,17 +202,40 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
     fs::write(scene.gateway.folder().join("plugins/talks.wasm"), talkative()).expect("written");
     let query = format!("?key={}", of("query"));
     let (shop, file) = (&urls.shop, |name: &str| format!("file:{}", scene.file(name).display()));
-    let by_proxy = |name: &str| format!("proxy = \"{}\"\nproxy_allow_addresses = [\"127.0.0.1\"]", file(name));
-    let signing = format!("[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nencoding = \"raw\"\nsecret = \"{}\"", file("hmac"));
-    scene.merchant("plain", "plain", &format!("{shop}/confirm{query}"), &format!("authorization = \"{}\"", file("authorization")));
-    scene.merchant("refusing", "plain", &format!("{shop}/refuse{query}"), &format!("authorization = \"{}\"", file("authorization")));
+    let by_proxy =
+        |name: &str| format!("proxy = \"{}\"\nproxy_allow_addresses = [\"127.0.0.1\"]", file(name));
+    let signing = format!(
+        "[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nencoding = \"raw\"\nsecret = \"{}\"",
+        file("hmac")
+    );
+    scene.merchant(
+        "plain",
+        "plain",
+        &format!("{shop}/confirm{query}"),
+        &format!("authorization = \"{}\"", file("authorization")),
+    );
+    scene.merchant(
+        "refusing",
+        "plain",
+        &format!("{shop}/refuse{query}"),
+        &format!("authorization = \"{}\"", file("authorization")),
+    );
     scene.merchant("signed", "standard-webhooks", &format!("{shop}/confirm{query}"), &signing);
     scene.merchant("talking", "talks", &format!("{shop}/confirm{query}"), "");
     scene.merchant("tunnelled", "plain", &format!("{shop}/confirm{query}"), &by_proxy("proxy"));
     scene.merchant("unproxied", "plain", &format!("{shop}/confirm{query}"), &by_proxy("wrong-proxy"));
-    let mutual = format!("client_certificate = \"{}\"\nclient_key = \"{}\"", scene.file("client.pem").display(), file("client-key"));
+    let mutual = format!(
+        "client_certificate = \"{}\"\nclient_key = \"{}\"",
+        scene.file("client.pem").display(),
+        file("client-key")
+    );
     let tls = urls.shop.replace("http:", "https:");
-    scene.merchant("mutual", "plain", &format!("{tls}/confirm{query}"), &format!("{mutual}\n{}", by_proxy("proxy")));
+    scene.merchant(
+        "mutual",
+        "plain",
+        &format!("{tls}/confirm{query}"),
+        &format!("{mutual}\n{}", by_proxy("proxy")),
+    );
     scene
 }
 
@@ -262,14 +292,25 @@ fn run_the_commands(scene: &Scene, said: &mut Said) {
     fs::write(&record, record_of("by-command", "plain").to_string()).expect("written");
     let record = record.display().to_string();
     for token in [scene.tokens[0].0.as_str(), scene.tokens[1].0.as_str(), "paynotify_none"] {
-        for words in [&["send", &record][..], &["status", "refusing-1"], &["status", "mutual-1", "--json"], &["plugin", "list", "--json"]] {
+        for words in [
+            &["send", &record][..],
+            &["status", "refusing-1"],
+            &["status", "mutual-1", "--json"],
+            &["plugin", "list", "--json"],
+        ] {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paynotify"));
             command.args(words).args(["--api", &api]).env("PAYNOTIFY_TOKEN", token).stdin(Stdio::null());
             let output = command.output().expect("run");
             said.add(format!("{words:?}"), [output.stdout, output.stderr].concat());
         }
     }
-    for words in [&["config", "check"][..], &["topology", "check"], &["topology", "check", "--json"], &["topology", "declare"], &["topology", "drain"]] {
+    for words in [
+        &["config", "check"][..],
+        &["topology", "check"],
+        &["topology", "check", "--json"],
+        &["topology", "declare"],
+        &["topology", "drain"],
+    ] {
         let output = scene.gateway.verb(words).output().expect("run");
         said.add(format!("{words:?}"), [output.stdout, output.stderr].concat());
     }
@@ -285,13 +326,23 @@ fn get_it_wrong(scene: &Scene, said: &mut Said) {
     let pem = of("client-key").replace('\n', "\\n");
     let gateways = [
         format!("pasword = \"{}\"", of("outcomes")),
-        format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"amqp://centre:{}@127.0.0.1:99999/\"", of("query")),
+        format!(
+            "[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"amqp://centre:{}@127.0.0.1:99999/\"",
+            of("query")
+        ),
         format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"{}\"", of("query")),
-        format!("[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"amqp://127.0.0.1/\"\nmanagement_url = \"ftp://u:{}@h\"", of("query")),
+        format!(
+            "[broker]\nkind = \"amqp\"\n[broker.amqp]\nurl = \"amqp://127.0.0.1/\"\nmanagement_url = \"ftp://u:{}@h\"",
+            of("query")
+        ),
         format!("[journal]\nkind = \"postgres\"\nurl = \"postgres://u:{}@h:port/x\"", of("query")),
         format!("[journal]\nkind = \"postgres\"\nurl = \"postgres://u@h/x?sslmode={}\"", of("query")),
         format!("[outcomes]\nurl = \"https://u:{}@h/\"", of("query")),
-        format!("[outcomes]\nurl = \"https://centre.example/\"\ntoken = \"{} {}\"", of("outcomes"), of("query")),
+        format!(
+            "[outcomes]\nurl = \"https://centre.example/\"\ntoken = \"{} {}\"",
+            of("outcomes"),
+            of("query")
+        ),
         format!("[outcomes]\nurl = \"https://centre.example/\"\ntoken = [\"{}\"]", of("outcomes")),
         format!("[http]\nproxy = \"socks5://me:{}@h\"", of("query")),
         format!("[http]\nproxy = [\"{}\"]", of("query")),
@@ -306,12 +357,31 @@ fn get_it_wrong(scene: &Scene, said: &mut Said) {
         format!("url = \"https://shop.example/\"\nauthorization = \"{}\"", of("hmac")),
         format!("url = \"https://shop.example/\"\nauthorization = 1{}", of("hmac")),
         format!("url = \"https://shop.example/\"\nclient_key = \"{pem}\""),
-        format!("url = \"https://shop.example/\"\nclient_key = \"{pem}\"\nclient_certificate = \"{}\"", scene.file("client-key").display()),
-        format!("url = \"https://shop.example/\"\nclient_key = \"{}\"\nclient_certificate = \"{}\"", of("hmac"), scene.file("client.pem").display()),
-        format!("url = \"https://shop.example/\"\nproxy = \"http://me:{}@127.0.0.1:1\"", encoded(of("proxy"))),
-        format!("url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"ed25519\"\nsecret = \"{}\"", of("hmac")),
-        format!("url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nsecret = \"{}\"", of("hmac")),
-        format!("url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"{}\"\nsecret = \"x\"", of("hmac")),
+        format!(
+            "url = \"https://shop.example/\"\nclient_key = \"{pem}\"\nclient_certificate = \"{}\"",
+            scene.file("client-key").display()
+        ),
+        format!(
+            "url = \"https://shop.example/\"\nclient_key = \"{}\"\nclient_certificate = \"{}\"",
+            of("hmac"),
+            scene.file("client.pem").display()
+        ),
+        format!(
+            "url = \"https://shop.example/\"\nproxy = \"http://me:{}@127.0.0.1:1\"",
+            encoded(of("proxy"))
+        ),
+        format!(
+            "url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"ed25519\"\nsecret = \"{}\"",
+            of("hmac")
+        ),
+        format!(
+            "url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nsecret = \"{}\"",
+            of("hmac")
+        ),
+        format!(
+            "url = \"https://shop.example/\"\n[[keys]]\nrole = \"signing\"\nalgorithm = \"{}\"\nsecret = \"x\"",
+            of("hmac")
+        ),
     ];
     let check = |gateway: &Gateway, said: &mut Said, what: &str| {
         let output = gateway.verb(&["config", "check"]).output().expect("run");
@@ -337,10 +407,13 @@ fn get_it_wrong(scene: &Scene, said: &mut Said) {
 async fn read_the_journal(url: &str, said: &mut Said) {
     let mut connection = PgConnection::connect(url).await.expect("connected");
     for table in ["notification", "attempt"] {
-        let text = format!("SELECT row_to_json({table}.*)::text, coalesce({}, '') FROM {table}", match table {
-            "notification" => "convert_from(raw, 'UTF8')",
-            _ => "reply",
-        });
+        let text = format!(
+            "SELECT row_to_json({table}.*)::text, coalesce({}, '') FROM {table}",
+            match table {
+                "notification" => "convert_from(raw, 'UTF8')",
+                _ => "reply",
+            }
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.expect("read");
         assert!(!rows.is_empty());
         for row in rows {
@@ -361,11 +434,17 @@ fn read_the_folder(folder: &Path, said: &mut Said) {
     }
 }
 
-/// Confirms what is sent to `/confirm`.
+/// Confirms what is sent to `/confirm`, and quotes everything else.
 fn shop(received: &Received) -> Answer {
     match received.path_and_query.split('?').next() {
         Some("/confirm") => Answer::Confirm,
-        _ => Answer::Refuse,
+        // As servers do that show what they could not make sense of.
+        _ => {
+            let authorization = received.headers.get("authorization").and_then(|value| value.to_str().ok());
+            let said =
+                format!("cannot POST {} with {}", received.path_and_query, authorization.unwrap_or("none"));
+            Answer::Reply(200, Vec::new(), said.into_bytes())
+        }
     }
 }
 
@@ -397,22 +476,28 @@ async fn no_secret_anywhere_on_an_own_node() {
     let ask = async |scene: &Scene, method: Method, path: &str, body: String| {
         let uri = format!("{}{path}", scene.gateway.api()).parse().expect("a URL");
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).expect("a value"));
-        let reply = client.send(Request { method, uri, headers, body: body.into() }).await.expect("an answer");
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_str(&format!("Bearer {token}")).expect("a value"),
+        );
+        let reply =
+            client.send(Request { method, uri, headers, body: body.into() }).await.expect("an answer");
         serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap_or_default()
     };
     // Results come in over RabbitMQ, as the role that hands them in has no token here.
-    let connection = lapin::Connection::connect(&node.amqp_url(), lapin::ConnectionProperties::default()).await;
+    let connection =
+        lapin::Connection::connect(&node.amqp_url(), lapin::ConnectionProperties::default()).await;
     let channel = connection.expect("connected").create_channel().await.expect("a channel");
     let mut lacking = record_of("lacking", "plain");
     lacking.as_object_mut().expect("an object").remove("amount");
     let merchants = ["plain", "refusing", "signed", "talking", "tunnelled", "unproxied", "mutual", "nobody"];
-    let records = merchants.map(|merchant| record_of(&format!("{merchant}-1"), merchant));
-    for record in records.into_iter().chain([lacking]) {
+    let records = merchants.map(|merchant| (merchant, record_of(&format!("{merchant}-1"), merchant)));
+    for (merchant, record) in records.into_iter().chain([("plain", lacking)]) {
         let options = lapin::options::BasicPublishOptions::default();
         let properties = lapin::BasicProperties::default().with_delivery_mode(2);
         let body = record.to_string();
-        let publish = channel.basic_publish("secrets.in".into(), "x".into(), options, body.as_bytes(), properties);
+        let publish =
+            channel.basic_publish("secrets.in".into(), merchant.into(), options, body.as_bytes(), properties);
         publish.await.expect("published").await.expect("confirmed");
     }
     for (id, state, word) in [

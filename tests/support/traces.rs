@@ -49,8 +49,11 @@ impl Traces {
         self.add(name, "backwards", backwards);
         self.add(name, "in hexadecimal digits", hex::encode(bytes).into_bytes());
         self.add(name, "in capital hexadecimal digits", hex::encode_upper(bytes).into_bytes());
-        let plain: [fn(u8) -> bool; 3] =
-            [|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte), |byte| byte.is_ascii_alphanumeric(), |_| false];
+        let plain: [fn(u8) -> bool; 3] = [
+            |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
+            |byte| byte.is_ascii_alphanumeric(),
+            |_| false,
+        ];
         for is_plain in plain {
             for digits in ["0123456789ABCDEF", "0123456789abcdef"].map(str::as_bytes) {
                 let each = |byte: &u8| match is_plain(*byte) {

@@ -197,7 +197,10 @@ mod tests {
         assert_eq!(pauses, [250, 500, 1_000, 2_000, 2_000, 2_000, 2_000, 2_000]);
         let held = hand.next(now).expect("due");
         hand.taken(&held);
-        assert!(hand.endpoint_takes() && hand.next_at().is_some_and(|at| at <= now), "the others follow at once");
+        assert!(
+            hand.endpoint_takes() && hand.next_at().is_some_and(|at| at <= now),
+            "the others follow at once"
+        );
     }
 
     #[test]

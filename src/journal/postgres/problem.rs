@@ -11,7 +11,9 @@ pub(super) enum Problem {
     Away(String),
     #[error("it did not answer within {0:?}; it is tried again and again")]
     Silent(Duration),
-    #[error("TLS with it does not come about ({0}); see to `sslmode` and `sslrootcert` in `journal.url`, and to its certificate")]
+    #[error(
+        "TLS with it does not come about ({0}); see to `sslmode` and `sslrootcert` in `journal.url`, and to its certificate"
+    )]
     Untrusted(String),
     #[error("it refuses us ({0}); see to user, password and database in `journal.url`")]
     Refused(String),
@@ -110,7 +112,10 @@ impl From<sqlx::Error> for Problem {
 
 impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
-        let passes = matches!(problem, Problem::Away(_) | Problem::Silent(_) | Problem::Busy(_) | Problem::Untrusted(_));
+        let passes = matches!(
+            problem,
+            Problem::Away(_) | Problem::Silent(_) | Problem::Busy(_) | Problem::Untrusted(_)
+        );
         Self { problem: problem.to_string(), passes }
     }
 }

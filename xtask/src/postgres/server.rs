@@ -150,7 +150,8 @@ impl Server {
         let file = data.join("postgresql.conf");
         let text = fs::read_to_string(&file).context("the server's configuration cannot be read")?;
         fs::write(&file, format!("{text}\nssl = on\n")).with_context(written)?;
-        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").with_context(written)?;
+        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+            .with_context(written)?;
         self.restart()
     }
 
