@@ -160,7 +160,7 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
     let tokens = [new_token("operate"), new_token("read")];
     let file = |name: &str| format!("file:{}", folder.path().join(name).display());
     let more = format!(
-        "management_url = \"{}\"\naudit_interval = \"1s\"\n\
+        "management_url = \"{}\"\naudit_interval = \"10s\"\n\
          [journal]\nkind = \"postgres\"\nurl = \"{}\"\n\
          [outcomes]\nurl = \"{}\"\ntoken = \"{}\"\nallow_addresses = [\"127.0.0.1\"]\nlongest_pause = \"500ms\"\nagain_after = \"1s\"\n\
          [dropin]\nscan = \"50ms\"\nsettle = \"50ms\"\n",
@@ -353,7 +353,7 @@ fn get_it_wrong(scene: &Scene, said: &mut Said) {
     let merchants = [
         format!("url = \"https://u:{}@shop.example/\"", of("query")),
         format!("url = \"https://shop.example/#{}\"", of("query")),
-        format!("url = \"http://127.0.0.1/?key={}\"", of("query")),
+        format!("url = \"http://10.1.1.1/?key={}\"", of("query")),
         format!("url = \"https://shop.example/\"\nauthorization = \"{}\"", of("hmac")),
         format!("url = \"https://shop.example/\"\nauthorization = 1{}", of("hmac")),
         format!("url = \"https://shop.example/\"\nclient_key = \"{pem}\""),
