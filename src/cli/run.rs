@@ -48,15 +48,17 @@ fn start_log(config: &Config) {
         .init();
 }
 
-/// What libraries say at the level `trace` is what passes through them, byte by byte: secrets, and people's names. Whatever the
-/// configuration asks for, they get no further than `debug`; and compiling a plugin fills disks even there.
+/// What libraries say at the level `trace` can be what passes through them, byte by byte: secrets, and people's names. So whatever the
+/// configuration asks for, they get no further than `debug`; and compilers, which fill disks even there, no further than `info`.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     const COMPILERS: [&str; 3] = ["cranelift", "regalloc", "wasmtime"];
     let of_compiler = COMPILERS.iter().any(|name| metadata.target().starts_with(name));
-    let most = match metadata.target().starts_with("paynotify") {
-        true => Level::TRACE,
-        false if of_compiler => Level::INFO,
-        false => Level::DEBUG,
+    let most = if metadata.target().starts_with("paynotify") {
+        Level::TRACE
+    } else if of_compiler {
+        Level::INFO
+    } else {
+        Level::DEBUG
     };
     *metadata.level() <= most
 }

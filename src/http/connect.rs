@@ -142,12 +142,12 @@ impl Tcp {
         proxy: &Proxy,
         addresses: &[SocketAddr],
     ) -> Result<TokioIo<TcpStream>, NotConnected> {
-        let of_proxy = |error: NotConnected| match error.failure {
-            TransportFailure::AddressRefused | TransportFailure::ConnectTimedOut => error,
-            failure => {
-                let cause = format!("the proxy cannot be reached ({})", failure.name());
-                not_connected(TransportFailure::ProxyRefused, cause)
+        let of_proxy = |error: NotConnected| {
+            if [TransportFailure::AddressRefused, TransportFailure::ConnectTimedOut].contains(&error.failure) {
+                return error;
             }
+            let cause = format!("the proxy cannot be reached ({})", error.failure.name());
+            not_connected(TransportFailure::ProxyRefused, cause)
         };
         let places =
             self.checked_addresses(proxy.reach(), proxy.host(), proxy.port()).await.map_err(of_proxy)?;

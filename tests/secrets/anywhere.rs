@@ -441,8 +441,8 @@ fn shop(received: &Received) -> Answer {
         // As servers do that show what they could not make sense of.
         _ => {
             let authorization = received.headers.get("authorization").and_then(|value| value.to_str().ok());
-            let said =
-                format!("cannot POST {} with {}", received.path_and_query, authorization.unwrap_or("none"));
+            let authorization = authorization.unwrap_or("nothing");
+            let said = format!("with {authorization} I cannot POST {}", received.path_and_query);
             Answer::Reply(200, Vec::new(), said.into_bytes())
         }
     }
