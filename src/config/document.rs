@@ -142,7 +142,10 @@ mod tests {
         let long = "unknown variant `long-and-s3cret`, expected it`, expected one of `a`, `b`";
         assert_eq!(told(long), "unknown variant, expected one of `a`, `b`");
         assert_eq!(told("unknown variant `hmac`, expected `a`"), "unknown variant `hmac`, expected `a`");
-        assert_eq!(told("invalid type: string \"hunter2\", expected i64"), "invalid type: string, expected i64");
+        assert_eq!(
+            told("invalid type: string \"hunter2\", expected i64"),
+            "invalid type: string, expected i64"
+        );
         assert_eq!(told("unknown field `pasword`, expected `a`"), "unknown field `pasword`, expected `a`");
     }
 

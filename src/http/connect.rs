@@ -143,7 +143,8 @@ impl Tcp {
         addresses: &[SocketAddr],
     ) -> Result<TokioIo<TcpStream>, NotConnected> {
         let of_proxy = |error: NotConnected| {
-            if [TransportFailure::AddressRefused, TransportFailure::ConnectTimedOut].contains(&error.failure) {
+            if [TransportFailure::AddressRefused, TransportFailure::ConnectTimedOut].contains(&error.failure)
+            {
                 return error;
             }
             let cause = format!("the proxy cannot be reached ({})", error.failure.name());
