@@ -5,6 +5,8 @@
 
 #![allow(missing_docs)]
 
+#[path = "secrets/anywhere.rs"]
+mod anywhere;
 mod support;
 
 use std::fs;

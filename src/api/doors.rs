@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::metrics::Metrics;
 use super::problem::Problem;
 use super::rate::Bucket;
 use super::tokens::{Door, Role, Token, TokenHash};
@@ -139,15 +140,21 @@ impl Caller {
 pub(super) struct Doorkeeper {
     pub(super) doors: Arc<Doors>,
     pub(super) door: Door,
+    /// What the route is counted as.
+    pub(super) route: (&'static str, &'static str),
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Lets the request in, or answers it.
 pub(super) async fn keep(State(keeper): State<Doorkeeper>, mut request: Request, next: Next) -> Response {
-    match keeper.doors.admit(request.headers(), keeper.door, Instant::now()) {
+    let begun = keeper.metrics.begin(keeper.route.0, keeper.route.1);
+    let answer = match keeper.doors.admit(request.headers(), keeper.door, Instant::now()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
-    }
+    };
+    begun.end(answer.status());
+    answer
 }

@@ -4,11 +4,14 @@
 //! built, and keeps the handles; here they are only written out. There is no global registry. Labels have few and known
 //! values: no id, no merchant's text. README.md lists every metric; a test holds the list to what is shown.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -19,6 +22,7 @@ use super::Api;
 pub(super) struct Metrics {
     registry: Registry,
     ready: Family<Part, Gauge>,
+    requests: Family<Answered, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,11 +30,60 @@ struct Part {
     part: &'static str,
 }
 
+/// A route by its place in [`ROUTES`](super::ROUTES), never by what somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+/// What requests count as that are for no route.
+const NO_ROUTE: (&str, &str) = ("-", "none");
+
+/// The status of a request that went without an answer, because it took too long or whoever asked went away.
+const UNANSWERED: u16 = 0;
+
 impl Metrics {
     pub(super) fn new(mut registry: Registry) -> Self {
-        let ready = Family::default();
+        let (ready, requests) = <(Family<_, Gauge>, Family<_, Counter>)>::default();
         registry.register("ready", "Whether a part can be used just now, as /readyz tells it", ready.clone());
-        Self { registry, ready }
+        let help = "Requests to the API, by what was answered; those that were denied included";
+        registry.register("api_requests", help, requests.clone());
+        Self { registry, ready, requests }
+    }
+
+    /// A request for this route begins.
+    pub(super) fn begin(self: &Arc<Self>, method: &'static str, route: &'static str) -> Begun {
+        Begun { metrics: Arc::clone(self), method, route, status: UNANSWERED }
+    }
+
+    /// A request for no route is answered.
+    pub(super) fn count_stray(self: &Arc<Self>, status: StatusCode) {
+        let (method, route) = NO_ROUTE;
+        self.begin(method, route).end(status);
+    }
+}
+
+/// A request that is to be counted, once it ends, however that may be.
+pub(super) struct Begun {
+    metrics: Arc<Metrics>,
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+impl Begun {
+    /// It is answered.
+    pub(super) fn end(mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let Self { method, route, status, .. } = *self;
+        self.metrics.requests.get_or_create(&Answered { method, route, status }).inc();
     }
 }
 

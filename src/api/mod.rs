@@ -203,14 +203,19 @@ impl Api {
     pub fn router(self, settings: &Settings) -> Router {
         let doors = Arc::new(Doors::new(settings.tokens.clone(), settings.rates));
         let with_route = |router: Router<Self>, route: &Route| {
-            let keeper = Doorkeeper { doors: Arc::clone(&doors), door: route.door };
+            let (doors, metrics) = (Arc::clone(&doors), Arc::clone(&self.metrics));
+            let keeper = Doorkeeper { doors, door: route.door, route: (route.method, route.path), metrics };
             let handler = (route.handler)().route_layer(middleware::from_fn_with_state(keeper, doors::keep));
             router.route(route.path, handler)
         };
         let routes = ROUTES.iter().fold(Router::new(), with_route);
         routes
-            .fallback(|| async { not_found("no such resource; see /v1/openapi.json for the API") })
-            .method_not_allowed_fallback(|| async {
+            .fallback(|State(api): State<Self>| async move {
+                api.metrics.count_stray(StatusCode::NOT_FOUND);
+                not_found("no such resource; see /v1/openapi.json for the API")
+            })
+            .method_not_allowed_fallback(|State(api): State<Self>| async move {
+                api.metrics.count_stray(StatusCode::METHOD_NOT_ALLOWED);
                 Problem::new(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method not allowed",

@@ -10,6 +10,7 @@ mod dropin;
 mod kept;
 mod load;
 mod merchants;
+mod outcomes;
 mod prepare;
 mod ready;
 mod replays;
@@ -66,9 +67,13 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     };
     let (stopping, stopped) = tokio::sync::watch::channel(());
     let live = Live::new(config.api.live_listeners, stopped.clone());
-    let deliverer =
+    let mut deliverer =
         Deliverer::new(Arc::clone(&broker), Arc::clone(&journal), merchants, rules, faults, shadows)
-            .telling(live.clone());
+            .heard_by(live.clone());
+    let told = delivery::OutcomeMetrics::registered(&mut registry);
+    if let Some(outcomes) = &config.outcomes {
+        deliverer = deliverer.telling(outcomes::endpoint(outcomes)?, told);
+    }
     // Before anything is attempted.
     deliverer.pauses().look().await?;
     let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Config, LadderChoice, Problem};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::{self, Config, LadderChoice, Problem, ProxyChoice};
 use crate::delivery::{Merchant, Shadow, Way};
-use crate::domain::{GatePolicy, Ladder, Origin};
+use crate::domain::{GatePolicy, Ladder, Origin, Withheld};
 use crate::{http, plugin};
 
 /// What all merchants have in common: what their files need not say, and whom is trusted.
@@ -18,6 +21,8 @@ pub(super) struct Terms {
     /// The ladder of merchants without one of their own.
     ladder: Ladder,
     roots: http::TlsRoots,
+    /// The way to merchants that do not say otherwise.
+    proxy: ProxyChoice,
     /// Where plugins are, for messages about them.
     plugins: PathBuf,
 }
@@ -29,7 +34,8 @@ impl Terms {
         let (http, gate) = (config.http, config.gate);
         let (ladder, plugins) = (config.ladder.clone(), config.plugins.clone());
         let allow_addresses = config.allow_addresses.clone();
-        Ok(Self { http, allow_addresses, gate, ladder, roots, plugins })
+        let proxy = config.proxy.clone();
+        Ok(Self { http, allow_addresses, gate, ladder, roots, proxy, plugins })
     }
 }
 
@@ -65,9 +71,11 @@ pub(super) async fn ready(
     let in_flight = merchant.in_flight.unwrap_or(terms.gate.in_flight);
     let gate = GatePolicy { in_flight, rate: merchant.rate, ..terms.gate };
     let reach = reach(terms, merchant)?;
-    let way = Way::new(&settings, &reach, gate, &terms.roots, before.map(|before| &before.way));
+    let roots = roots(terms, merchant)?;
+    let way = Way::new(&settings, &reach, gate, &roots, before.map(|before| &before.way));
     let authorization = merchant.authorization.clone();
-    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, shadow, way })
+    let withheld = withheld(merchant);
+    Ok(Merchant { plugin: plugin.clone(), endpoint, ladder, authorization, withheld, shadow, way })
 }
 
 /// Where the merchant's connections may go. What can be told to be refused without looking a name up is told now.
@@ -81,7 +89,36 @@ fn reach(terms: &Terms, merchant: &config::Merchant) -> Result<http::Reach, Prob
             merchant.wrong(key, problem)
         })?;
     }
-    Ok(reach)
+    let proxy = match merchant.proxy.as_ref().unwrap_or(&terms.proxy) {
+        ProxyChoice::Straight => None,
+        ProxyChoice::Through(proxy) => Some(proxy.clone()),
+    };
+    Ok(reach.through(proxy))
+}
+
+/// What of the merchant's own nobody is to read: its URL may have a secret in the query, and its replies may quote its credentials.
+fn withheld(merchant: &config::Merchant) -> Withheld {
+    let credentials = merchant.authorization.as_ref().and_then(|value| value.to_str().ok());
+    let credentials =
+        credentials.and_then(|text| text.split_once(' ')).map(|(_, credentials)| credentials.trim());
+    let decoded =
+        credentials.and_then(|text| STANDARD.decode(text).ok()).and_then(|text| String::from_utf8(text).ok());
+    let password = decoded.and_then(|text| text.split_once(':').map(|(_, password)| password.to_owned()));
+    Withheld::of_url(&merchant.url).and(credentials.map(str::to_owned).into_iter().chain(password))
+}
+
+/// Whom we believe that it is the merchant, and with what we prove to it who we are.
+fn roots(terms: &Terms, merchant: &config::Merchant) -> Result<http::TlsRoots, Problem> {
+    let mut roots = terms.roots.clone();
+    if let Some(authorities) = &merchant.authorities {
+        let extended = roots.and_private(authorities.as_bytes());
+        roots = extended.map_err(|error| merchant.wrong("ca_file", error))?;
+    }
+    if let Some(identity) = &merchant.identity {
+        let extended = roots.with_identity(identity);
+        roots = extended.map_err(|error| merchant.wrong("client_certificate", error))?;
+    }
+    Ok(roots)
 }
 
 /// The plugin that runs beside the merchant's own: it is told the same, but for its settings.

@@ -104,12 +104,28 @@ impl Document {
 
     fn problem(&self, key: Option<String>, error: &toml::de::Error) -> Problem {
         let line = error.span().map(|span| self.line(&span));
-        Problem { file: self.file.clone(), line, key, problem: error.message().trim().to_owned() }
+        Problem { file: self.file.clone(), line, key, problem: without_the_value(error.message().trim()) }
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
         self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
     }
+}
+
+/// What serde says of a value of the wrong kind, without the value: a secret may have got into the wrong line. A word of which there
+/// are only some, and that is as short as those are, is no secret.
+fn without_the_value(problem: &str) -> String {
+    const LONGEST_WORD: usize = 12;
+    for (begin, end, longest) in
+        [("unknown variant `", "`, expected ", LONGEST_WORD), ("invalid type: string \"", "\", expected ", 0)]
+    {
+        let parts = problem.strip_prefix(begin).and_then(|rest| rest.rsplit_once(end));
+        if let Some((_, expected)) = parts.filter(|(value, _)| value.len() > longest) {
+            let kind = begin.trim_end_matches(['`', '"', ' ']);
+            return format!("{kind}, expected {expected}");
+        }
+    }
+    problem.to_owned()
 }
 
 fn sets(line: &str, key: &str) -> bool {
@@ -119,6 +135,19 @@ fn sets(line: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_told() {
+        let told = |text: &str| without_the_value(text);
+        let long = "unknown variant `long-and-s3cret`, expected it`, expected one of `a`, `b`";
+        assert_eq!(told(long), "unknown variant, expected one of `a`, `b`");
+        assert_eq!(told("unknown variant `hmac`, expected `a`"), "unknown variant `hmac`, expected `a`");
+        assert_eq!(
+            told("invalid type: string \"hunter2\", expected i64"),
+            "invalid type: string, expected i64"
+        );
+        assert_eq!(told("unknown field `pasword`, expected `a`"), "unknown field `pasword`, expected `a`");
+    }
 
     #[test]
     fn a_key_of_the_second_table_is_found_there() {

@@ -1,6 +1,6 @@
 //! A merchant's file: where it is told, by which plugin, how often, and with which keys.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use ::http::HeaderValue;
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::{Document, Problem};
+use super::outward::{self, ProxyChoice};
 use super::values::{AllowedSubnet, Count, Delay, HashPrefix, JitterPart, RateText, SecretText, Span};
 use crate::domain::{Ladder, MerchantId, Origin, Rate};
 use crate::{http, plugin};
@@ -18,7 +19,7 @@ pub struct Merchant {
     /// The stem of the file's name.
     pub id: MerchantId,
     /// The file, for messages about it.
-    pub file: std::path::PathBuf,
+    pub file: PathBuf,
     /// Where it wants to be told, exactly as written.
     pub url: String,
     /// What its plugin may address: the origin of `url`, then those of `origins`.
@@ -43,6 +44,12 @@ pub struct Merchant {
     pub rate: Option<Rate>,
     /// Time-outs that differ from the gateway's.
     pub timeouts: Timeouts,
+    /// Authorities that are trusted beside the system's, PEM.
+    pub authorities: Option<String>,
+    /// With what the gateway proves to it who it is.
+    pub identity: Option<http::Identity>,
+    /// The way to it, where that is not the gateway's.
+    pub proxy: Option<ProxyChoice>,
     /// The `authorization` header of every request to it. Marked as sensitive.
     pub authorization: Option<HeaderValue>,
     /// Its keys, in the order of the file: of several of one role the newest comes first.
@@ -103,6 +110,14 @@ impl Merchant {
         };
         let keys = keys(&document, file.keys)?;
         let authorization = file.authorization.map(|text| authorization(&document, &text)).transpose()?;
+        let authorities = file.ca_file.as_ref().map(|ca| outward::authorities(&document.folder().join(ca)));
+        let authorities = authorities.transpose().map_err(|problem| document.wrong("ca_file", problem))?;
+        let identity =
+            outward::identity(&document, file.client_certificate.as_ref(), file.client_key.as_ref())?;
+        let proxy = file
+            .proxy
+            .map(|text| outward::proxy(&document, "proxy", &text, &file.proxy_allow_addresses))
+            .transpose()?;
         let mut origins = vec![file.url.origin];
         origins.extend(file.origins.into_iter().map(|url| url.origin));
         Ok(Self {
@@ -124,6 +139,9 @@ impl Merchant {
                 first_byte: file.first_byte_timeout.map(Span::get),
                 total: file.total_timeout.map(Span::get),
             },
+            authorities,
+            identity,
+            proxy,
             authorization,
             keys,
         })
@@ -209,6 +227,12 @@ struct File {
     connect_timeout: Option<Timeout>,
     first_byte_timeout: Option<Timeout>,
     total_timeout: Option<Timeout>,
+    ca_file: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<SecretText>,
+    proxy: Option<SecretText>,
+    #[serde(default)]
+    proxy_allow_addresses: Vec<AllowedSubnet>,
     authorization: Option<SecretText>,
     #[serde(default)]
     keys: Vec<KeyEntry>,

@@ -7,6 +7,8 @@ mod api;
 mod document;
 mod files;
 mod merchant;
+mod outcomes;
+mod outward;
 mod raw;
 mod values;
 
@@ -25,6 +27,8 @@ use crate::{http, journal, plugin};
 pub use document::Problem;
 pub use files::{Seen, Stamp, merchant_files, plugin_files};
 pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
+pub use outcomes::Outcomes;
+pub use outward::ProxyChoice;
 pub use raw::LogFormat;
 
 /// Every default, with comments: what `paynotify config default` prints.
@@ -73,12 +77,16 @@ pub struct Config {
     pub http: http::Settings,
     /// Subnets that every merchant may be told at beside public addresses.
     pub allow_addresses: Vec<http::Subnet>,
+    /// The way to merchants that do not say otherwise.
+    pub proxy: ProxyChoice,
     /// Bounds of plugins.
     pub plugin: plugin::Settings,
     /// Where the journal is.
     pub journal: Journal,
     /// Of which attempts a transcript is kept.
     pub transcripts: Keep,
+    /// The HTTP endpoint that is told of outcomes, if there is one.
+    pub outcomes: Option<Outcomes>,
     /// How many versions of plugins are kept besides those in use.
     pub versions_kept: usize,
     /// How logs look.
@@ -155,6 +163,14 @@ impl Config {
         let api = api::settings(&document, &raw.api, &mut problems);
         let broker = broker(&document, &raw.broker, &data, &mut problems);
         let journal = journal(&document, &raw.journal, &data).map_err(|problem| problems.push(problem)).ok();
+        let outcomes = outcomes::settings(&document, &raw.outcomes).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let proxy = raw.http.proxy.as_ref().map_or(Ok(ProxyChoice::Straight), |text| {
+            outward::proxy(&document, "http.proxy", text, &raw.http.proxy_allow_addresses)
+        });
+        let proxy = proxy.map_err(|problem| problems.push(problem)).ok();
         if let Err(error) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(document.wrong("log.level", error));
         }
@@ -172,8 +188,8 @@ impl Config {
                 problems.push(document.wrong(&format!("{table}.breaker_longest"), problem));
             }
         }
-        let (Some(ladder), Some(broker), Some(journal), true) =
-            (ladder, broker, journal, problems.is_empty())
+        let (Some(ladder), Some(broker), Some(journal), Some(proxy), true) =
+            (ladder, broker, journal, proxy, problems.is_empty())
         else {
             return Err(problems);
         };
@@ -207,9 +223,11 @@ impl Config {
             replay_per_second: u32::try_from(raw.delivery.replay_per_second.get()).unwrap_or(u32::MAX),
             http: http_settings(&raw.http),
             allow_addresses: raw.http.allow_addresses.iter().map(|subnet| subnet.0).collect(),
+            proxy,
             plugin: plugin::Settings { signers, ..plugin_settings(&raw.plugin, &data) },
             journal,
             transcripts: raw.journal.transcripts,
+            outcomes,
             versions_kept: raw.plugin.versions_kept.size(),
             log_format: raw.log.format,
             log_level: raw.log.level,
@@ -445,6 +463,7 @@ mod tests {
             raw::Plugin::KEYS,
             raw::Dropin::KEYS,
             raw::Journal::KEYS,
+            raw::Outcomes::KEYS,
             raw::Log::KEYS,
         ];
         for key in tables.concat() {

@@ -55,6 +55,7 @@ table! {
         plugin: Plugin = Plugin::default(),
         dropin: Dropin = Dropin::default(),
         journal: Journal = Journal::default(),
+        outcomes: Outcomes = Outcomes::default(),
         log: Log = Log::default(),
     }
 }
@@ -190,6 +191,8 @@ table! {
         idle_connections_per_merchant: Room = Room::of(8),
         idle_timeout: Timeout = Timeout::of_milliseconds(60_000),
         allow_addresses: Vec<AllowedSubnet> = Vec::new(),
+        proxy: Option<SecretText> = None,
+        proxy_allow_addresses: Vec<AllowedSubnet> = Vec::new(),
     }
 }
 
@@ -253,6 +256,22 @@ table! {
         largest_bytes: Count<{ 16 << 20 }, { 1 << 50 }> = Count::of(1 << 40),
         transcripts: Keep = Keep::All,
         transcripts_kept: Span<1_000, { 3_650 * 24 * HOUR }> = Span::of_milliseconds(30 * 24 * HOUR),
+    }
+}
+
+table! {
+    /// `[outcomes]`
+    Outcomes {
+        url: Option<SecretText> = None,
+        token: Option<SecretText> = None,
+        source: String = "/paynotify".into(),
+        timeout: Timeout = Timeout::of_milliseconds(5_000),
+        ca_file: Option<PathBuf> = None,
+        allow_addresses: Vec<AllowedSubnet> = Vec::new(),
+        queue: Room = Room::of(1_024),
+        side_by_side: Count<1, 256> = Count::of(8),
+        longest_pause: Span<100, { HOUR }> = Span::of_milliseconds(30_000),
+        again_after: Span<1_000, { 24 * HOUR }> = Span::of_milliseconds(30_000),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::shadow::Shadow;
 use super::way::Way;
-use crate::domain::{Ladder, MerchantId};
+use crate::domain::{Ladder, MerchantId, Withheld};
 use crate::plugin;
 use ::http::HeaderValue;
 
@@ -24,6 +24,8 @@ pub struct Merchant {
     pub ladder: Ladder,
     /// What the gateway writes into the `authorization` header of each request, so that the plugin need not know it.
     pub authorization: Option<HeaderValue>,
+    /// What of its own is withheld from people, where it or its plugin repeats it.
+    pub withheld: Withheld,
     /// A plugin that runs beside its own, and whose work is compared and never sent.
     pub shadow: Option<Shadow>,
     /// The way to it. No other merchant's requests take it.

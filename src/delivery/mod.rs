@@ -8,6 +8,7 @@ mod attempt;
 mod breakers;
 mod merchant;
 mod missing;
+mod outcomes;
 mod pauses;
 mod release;
 mod shadow;
@@ -15,6 +16,7 @@ mod traffic;
 mod under_way;
 mod way;
 mod wide_event;
+mod withheld;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,8 @@ use breakers::Breakers;
 pub use breakers::Metrics;
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
+use outcomes::Outcomes;
+pub use outcomes::{Endpoint, OutcomeMetrics};
 pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
@@ -88,6 +92,8 @@ pub struct Deliverer {
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<release::Change>>,
     pauses: Arc<Pauses>,
+    /// Who is told of endings beside the broker.
+    outcomes: Option<Outcomes>,
 }
 
 impl Deliverer {
@@ -124,13 +130,20 @@ impl Deliverer {
             releases,
             changes: Mutex::new(changes),
             pauses,
+            outcomes: None,
         }
     }
 
     /// Has whoever listens there be told of every attempt.
     #[must_use]
-    pub fn telling(self, live: Live) -> Self {
+    pub fn heard_by(self, live: Live) -> Self {
         Self { live: Some(live), ..self }
+    }
+
+    /// The same, and it tells that endpoint of every ending.
+    #[must_use]
+    pub fn telling(self, endpoint: Endpoint, metrics: OutcomeMetrics) -> Self {
+        Self { outcomes: Some(Outcomes::new(endpoint, metrics)), ..self }
     }
 
     /// How it is told that merchants may be served again.
@@ -161,6 +174,9 @@ impl Deliverer {
         let watching = tokio::spawn(async move { pauses.watch(until).await });
         let (beside, until) = (Arc::clone(&this), drained.clone());
         let comparing = tokio::spawn(async move { beside.shadows.run(until).await });
+        let teller = Arc::clone(&this);
+        let (ended, until) = watch::channel(false);
+        let telling = tokio::spawn(async move { teller.tell_the_endpoint(until).await });
         let mut under_way = JoinSet::new();
         // The broker bounds how many deliveries are out at once, and so how many tasks there are.
         while let Some(delivery) = this.broker.next().await {
@@ -186,6 +202,8 @@ impl Deliverer {
         report(releasing.await);
         report(watching.await);
         report(comparing.await);
+        ended.send_replace(true);
+        report(telling.await);
     }
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
@@ -309,7 +327,7 @@ impl Deliverer {
             Ok(admitted) => admitted,
             Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
-        let attempted = attempt(envelope, merchant).await;
+        let attempted = attempt(envelope, merchant).await.withholding(&merchant.withheld);
         admitted.note(notification, attempted.failed.as_ref());
         self.traffic.leave(entered, id, notification, &attempted);
         let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);
@@ -363,7 +381,7 @@ impl Deliverer {
         settled(result, Some(&envelope));
     }
 
-    /// Tells the payment centre, forgets the message, and notes that the payment centre has been told.
+    /// Tells the payment centre and forgets the message. That all have been told is noted here, or by who tells the endpoint.
     async fn finish(
         &self,
         envelope: &Envelope,
@@ -379,7 +397,10 @@ impl Deliverer {
                 receipt.finish(&event, recorded).await?;
             }
         }
-        self.journal.told(envelope.notification.id(), replay).await;
+        match &self.outcomes {
+            Some(outcomes) => outcomes.hand_over(event),
+            None => self.journal.told(envelope.notification.id(), replay).await,
+        }
         Ok(())
     }
 }

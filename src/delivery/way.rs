@@ -19,6 +19,7 @@ use crate::{clock, http};
 #[derive(Clone)]
 pub struct Way {
     settings: http::Settings,
+    roots: http::TlsRoots,
     reach: http::Reach,
     policy: GatePolicy,
     client: Arc<http::Client>,
@@ -67,7 +68,7 @@ impl Own {
 
 impl Way {
     /// A way with a gate of that kind, to nowhere beyond `reach`. What is as it was `before` is kept: the connections if
-    /// the settings and the reach are the same, the gate if its bounds are. Otherwise what is under way ends on what it
+    /// the settings, the reach, and whom we believe and who we are (`roots`) are the same, the gate if its bounds are. Otherwise what is under way ends on what it
     /// has.
     #[must_use]
     pub fn new(
@@ -78,7 +79,9 @@ impl Way {
         before: Option<&Self>,
     ) -> Self {
         let client = match before {
-            Some(before) if before.settings == *settings && before.reach == *reach => {
+            Some(before)
+                if before.settings == *settings && before.reach == *reach && before.roots == *roots =>
+            {
                 Arc::clone(&before.client)
             }
             Some(_) | None => Arc::new(http::Client::new(settings, roots, reach)),
@@ -87,7 +90,7 @@ impl Way {
             Some(before) if before.policy == policy => Arc::clone(&before.own),
             Some(_) | None => Own::new(policy),
         };
-        Self { settings: *settings, reach: reach.clone(), policy, client, own }
+        Self { settings: *settings, roots: roots.clone(), reach: reach.clone(), policy, client, own }
     }
 
     /// The merchant's client.

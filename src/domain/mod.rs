@@ -26,6 +26,7 @@ mod replay;
 mod share;
 mod standing;
 mod verdict;
+mod withheld;
 
 pub use breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
@@ -45,3 +46,4 @@ pub use replay::{NoReplay, ReplayRoute, begin_anew};
 pub use share::fair_share;
 pub use standing::{Beginning, Behind, Ending, Known, Standing, TakeUp, Taken, behind, take_up};
 pub use verdict::{TransportFailure, Verdict};
+pub use withheld::Withheld;

@@ -37,6 +37,8 @@ pub enum TransportFailure {
     ConnectFailed,
     /// No connection came about in time.
     ConnectTimedOut,
+    /// The proxy on the way could not be reached, or made no connection.
+    ProxyRefused,
     /// The TLS handshake failed, or the certificate is not trusted.
     TlsFailed,
     /// Nothing of a reply came in time.
@@ -62,6 +64,7 @@ impl TransportFailure {
             Self::AddressRefused => "address_refused",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimedOut => "connect_timed_out",
+            Self::ProxyRefused => "proxy_refused",
             Self::TlsFailed => "tls_failed",
             Self::FirstByteTimedOut => "first_byte_timed_out",
             Self::TotalTimedOut => "total_timed_out",
@@ -80,6 +83,7 @@ impl fmt::Display for TransportFailure {
             Self::AddressRefused => "no address of the merchant's host may be connected to",
             Self::ConnectFailed => "no connection to the merchant came about",
             Self::ConnectTimedOut => "no connection to the merchant came about in time",
+            Self::ProxyRefused => "the proxy made no connection to the merchant",
             Self::TlsFailed => "the TLS handshake with the merchant failed",
             Self::FirstByteTimedOut => "the merchant did not begin to answer in time",
             Self::TotalTimedOut => "the merchant did not finish its answer in time",

@@ -16,9 +16,14 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Where a client's connections may go. Clones share the lists.
+use super::proxy::Proxy;
+
+/// Where a client's connections may go, and by which way. Clones share the lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach(Bounds);
+pub struct Reach {
+    bounds: Bounds,
+    proxy: Option<Proxy>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Bounds {
@@ -33,7 +38,7 @@ impl Reach {
     /// Everywhere. For addresses that the gateway's operator wrote, never for a merchant's.
     #[must_use]
     pub fn anywhere() -> Self {
-        Self(Bounds::Anywhere)
+        Self { bounds: Bounds::Anywhere, proxy: None }
     }
 
     /// Public addresses and those of the `allowed` subnets, at the ports 80, 443 and `ports`.
@@ -42,7 +47,19 @@ impl Reach {
         let mut ports: Vec<_> = ports.into_iter().chain(USUAL_PORTS).collect();
         ports.sort_unstable();
         ports.dedup();
-        Self(Bounds::Guarded { allowed: allowed.into_iter().collect(), ports: ports.into() })
+        let bounds = Bounds::Guarded { allowed: allowed.into_iter().collect(), ports: ports.into() };
+        Self { bounds, proxy: None }
+    }
+
+    /// No further than this, and through that proxy if there is one. Where the proxy itself may be it says.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// The proxy on the way.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// Judges one address that is about to be connected to.
@@ -50,7 +67,7 @@ impl Reach {
     /// # Errors
     /// Why there is to be no connection to it.
     pub fn check(&self, address: SocketAddr) -> Result<(), Refusal> {
-        match &self.0 {
+        match &self.bounds {
             Bounds::Anywhere => Ok(()),
             Bounds::Guarded { ports, .. } if !ports.contains(&address.port()) => {
                 Err(Refusal::Port(address.port()))

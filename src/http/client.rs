@@ -105,6 +105,14 @@ impl Client {
             if failed.failure == TransportFailure::AddressRefused {
                 // Somebody's configuration is wrong, or somebody is trying something: an operator is to know which address.
                 tracing::warn!(merchant_authority = authority, failure, cause, "no connection is made");
+            } else if failed.failure == TransportFailure::ProxyRefused {
+                // That is between us and the proxy: the operator's affair, not the merchant's.
+                tracing::warn!(
+                    merchant_authority = authority,
+                    failure,
+                    cause,
+                    "the proxy made no connection"
+                );
             } else {
                 tracing::debug!(merchant_authority = authority, failure, cause, "no reply");
             }

@@ -1,6 +1,6 @@
-//! Getting a connection: name look-up, address guard, TCP, TLS, within one time-out and with one named failure for each.
+//! Getting a connection: name look-up, address guard, TCP, if need be a proxy's tunnel, TLS, within one time-out and with one named failure for each.
 //!
-//! The libraries' own errors do not say by type which of the three steps failed. So each step is wrapped on its own, and
+//! The libraries' own errors do not say by type which of the steps failed. So each step is wrapped on its own, and
 //! an error gets its name where it is known what was being done.
 
 use std::convert::Infallible;
@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::address_guard::Reach;
+use super::proxy::Proxy;
 use super::resolve::Resolve;
 use super::{Timeouts, TlsRoots};
 use crate::domain::TransportFailure;
@@ -97,7 +98,7 @@ impl Error for NotConnected {
     }
 }
 
-/// Name look-up, the address guard, and TCP.
+/// Name look-up, the address guard, and TCP, straight or through a proxy's tunnel.
 ///
 /// The look-up is done here and once: what it said is checked, and exactly the addresses that passed are handed to the
 /// library, which looks nothing up by itself. So a name whose address changes between the look and the connection gains nothing.
@@ -119,18 +120,57 @@ impl Service<Uri> for Tcp {
     fn call(&mut self, origin: Uri) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let addresses = this.checked_addresses(&origin).await?;
-            connect(addresses).await
+            let host = origin.host().unwrap_or_default();
+            let port =
+                origin.port_u16().unwrap_or(if origin.scheme_str() == Some("http") { 80 } else { 443 });
+            let addresses = this.checked_addresses(&this.reach, host, port).await?;
+            match this.reach.proxy() {
+                None => connect(addresses).await,
+                Some(proxy) => this.tunnel(proxy, &addresses).await,
+            }
         })
     }
 }
 
+/// To so many of a merchant's addresses a tunnel is asked for, one after the other.
+const MOST_TUNNELS: usize = 4;
+
 impl Tcp {
-    /// Those of the origin's addresses that may be connected to; at least one.
-    async fn checked_addresses(&self, origin: &Uri) -> Result<Vec<SocketAddr>, NotConnected> {
-        let host = origin.host().unwrap_or_default();
+    /// A connection to the first of the addresses that the proxy connects to.
+    async fn tunnel(
+        &self,
+        proxy: &Proxy,
+        addresses: &[SocketAddr],
+    ) -> Result<TokioIo<TcpStream>, NotConnected> {
+        let of_proxy = |error: NotConnected| {
+            if [TransportFailure::AddressRefused, TransportFailure::ConnectTimedOut].contains(&error.failure)
+            {
+                return error;
+            }
+            let cause = format!("the proxy cannot be reached ({})", error.failure.name());
+            not_connected(TransportFailure::ProxyRefused, cause)
+        };
+        let places =
+            self.checked_addresses(proxy.reach(), proxy.host(), proxy.port()).await.map_err(of_proxy)?;
+        let mut refusal = NotConnected { failure: TransportFailure::ProxyRefused, cause: None };
+        for address in addresses.iter().take(MOST_TUNNELS) {
+            let stream = connect(places.clone()).await.map_err(of_proxy)?;
+            match proxy.tunnel(stream.into_inner(), *address).await {
+                Ok(stream) => return Ok(TokioIo::new(stream)),
+                Err(error) => refusal = not_connected(TransportFailure::ProxyRefused, error),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Those of a host's addresses that may be connected to; at least one.
+    async fn checked_addresses(
+        &self,
+        reach: &Reach,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, NotConnected> {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = origin.port_u16().unwrap_or(if origin.scheme_str() == Some("http") { 80 } else { 443 });
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => self
@@ -143,7 +183,7 @@ impl Tcp {
         let mut allowed = Vec::with_capacity(found.len());
         for address in found {
             let address = SocketAddr::new(address, port);
-            match self.reach.check(address) {
+            match reach.check(address) {
                 Ok(()) => allowed.push(address),
                 Err(reason) => refusal = Some(reason),
             }

@@ -7,17 +7,19 @@
 //! [`Settings`] allows, and never sends a request twice of which the peer may have received a part.
 //!
 //! Where connections may go is said when a client is made ([`Reach`]): a merchant's only to public addresses and to what
-//! its file allows, each address checked at the moment when it is connected to.
+//! its file allows, each address checked at the moment when it is connected to; by way of a proxy, too ([`Proxy`]).
 //!
 //! Deliberately absent: following redirects (a 3xx is a reply like any other, for the plugin to judge), cookies,
-//! proxies, decompression, and retries. When to try again is for `domain` to decide. How many requests are under way to
+//! decompression, and retries. When to try again is for `domain` to decide. How many requests are under way to
 //! one merchant at a time is bounded by whoever calls.
 
 mod address_guard;
 mod client;
 mod connect;
 mod failure;
+mod identity;
 mod opened;
+mod proxy;
 mod resolve;
 mod tls;
 
@@ -25,7 +27,9 @@ use std::time::Duration;
 
 pub use address_guard::{InvalidSubnet, Reach, Refusal, Subnet};
 pub use client::Client;
+pub use identity::{Identity, InvalidIdentity};
 pub use opened::Opened;
+pub use proxy::{InvalidProxy, Proxy};
 pub use resolve::Resolve;
 pub use tls::{InvalidRoots, TlsRoots};
 

@@ -111,16 +111,17 @@ pub struct Batched<R> {
 }
 
 impl<R: Reader> Batched<R> {
-    /// Starts the task that writes. `place` is what the database is called in messages.
+    /// Starts the task that writes. `place` is what the database is called in messages; `health`, whether it can be used as yet.
     pub(super) fn start(
         place: String,
         gateway: u64,
         bounds: &Bounds,
         database: Box<dyn Database>,
         reader: R,
+        health: Result<(), String>,
     ) -> Self {
         let (commands, waiting) = mpsc::channel(bounds.queue.max(1));
-        let (report, health) = watch::channel(Ok(()));
+        let (report, health) = watch::channel(health);
         let writer = Writer {
             database,
             waiting,

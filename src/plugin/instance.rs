@@ -22,7 +22,7 @@ use super::host_calls::HostCalls;
 use super::lines::Lines;
 use super::sandbox::{self, Guest, Surroundings};
 use super::threads::Running;
-use crate::domain::{Moment, Notification};
+use crate::domain::{Moment, Notification, Withheld};
 
 /// What a call is made for.
 pub(super) struct Occasion {
@@ -31,18 +31,22 @@ pub(super) struct Occasion {
     entropy: [u8; 32],
     keys: Keys,
     recorded: Option<HostCalls>,
+    withheld: Withheld,
 }
 
 impl Occasion {
     /// No attempt: always the same time and randomness, and no keys.
     pub(super) fn none() -> Self {
         let (notification, keys) = (String::new(), Keys::default());
-        Self { notification, now: Moment::EPOCH, entropy: [0; 32], keys, recorded: None }
+        let (now, withheld) = (Moment::EPOCH, Withheld::default());
+        Self { notification, now, entropy: [0; 32], keys, recorded: None, withheld }
     }
 
     pub(super) fn of(notification: &Notification, attempt: &AttemptContext, conditions: Conditions) -> Self {
-        let (AttemptContext { now, entropy, .. }, Conditions { keys, recorded, .. }) = (*attempt, conditions);
-        Self { notification: notification.id().to_string(), now, entropy, keys, recorded }
+        let AttemptContext { now, entropy, .. } = *attempt;
+        let Conditions { endpoint, keys, recorded } = conditions;
+        let withheld = Withheld::of_url(&endpoint.url);
+        Self { notification: notification.id().to_string(), now, entropy, keys, recorded, withheld }
     }
 }
 
@@ -69,8 +73,8 @@ pub(super) struct Instance {
 impl Instance {
     /// One that is started when it is called.
     pub(super) fn new(host: &Shared, name: &Arc<str>, occasion: Occasion) -> Self {
-        let Occasion { notification, now, entropy, keys, recorded } = occasion;
-        let lines = Lines::new(Arc::clone(name), notification, &host.settings);
+        let Occasion { notification, now, entropy, keys, recorded, withheld } = occasion;
+        let lines = Lines::new(Arc::clone(name), notification, &host.settings).withholding(withheld);
         let surroundings = Surroundings { now, entropy, keys, recorded, lines, running: Arc::default() };
         Self { store: sandbox::store(&host.engine, &host.settings, surroundings), plugin: None }
     }

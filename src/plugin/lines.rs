@@ -11,6 +11,7 @@ use super::bindings::paynotify::merchant::log;
 use super::fault::for_people;
 use super::sandbox::Guest;
 use super::settings::Settings;
+use crate::domain::Withheld;
 
 /// The lines of one call. Clones write to the same.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ struct State {
     unfinished: [Vec<u8>; 2],
     /// The end of what went to standard error: a panic's message comes last.
     last_words: Vec<u8>,
+    withheld: Withheld,
 }
 
 /// Which of the two.
@@ -47,6 +49,7 @@ impl Lines {
             dropped: 0,
             unfinished: [Vec::new(), Vec::new()],
             last_words: Vec::new(),
+            withheld: Withheld::default(),
         })))
     }
 
@@ -55,6 +58,12 @@ impl Lines {
         let mut state = self.state();
         (state.lines_left, state.dropped) = (settings.log_lines, 0);
         state.last_words.clear();
+    }
+
+    /// The same, and what is withheld is masked in each line.
+    pub(super) fn withholding(self, withheld: Withheld) -> Self {
+        self.state().withheld = withheld;
+        self
     }
 
     /// Takes bytes of a stream; each line that ends in them is logged.
@@ -113,6 +122,8 @@ impl State {
             return;
         }
         self.lines_left -= 1;
+        // Before it is cut: half a secret is one, too.
+        let text = self.withheld.mask(text[..text.floor_char_boundary(self.line_bytes * 2)].to_owned());
         let text = for_people(&text[..text.floor_char_boundary(self.line_bytes)], self.line_bytes);
         let (plugin, notification) = (&*self.plugin, self.notification.as_str());
         // A level is part of what `tracing` decides at compile time, so each has a line of its own.

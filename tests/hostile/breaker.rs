@@ -11,7 +11,9 @@ use paynotify::broker::Broker;
 use paynotify::broker::embedded::{self, EmbeddedBroker};
 use paynotify::clock::now;
 use paynotify::delivery::{Deliverer, Merchant, Merchants, Metrics, Rules, Shadows, Way};
-use paynotify::domain::{BreakerPolicy, Envelope, GatePolicy, Ladder, MerchantId, Notification, Policy};
+use paynotify::domain::{
+    BreakerPolicy, Envelope, GatePolicy, Ladder, MerchantId, Notification, Policy, Withheld,
+};
 use paynotify::http::{Reach, TlsRoots};
 use paynotify::journal::{self, Journal, SqliteJournal, State};
 use paynotify::plugin::{Endpoint, Host, Keys, Settings};
@@ -154,7 +156,9 @@ async fn what_is_held_goes_on_the_moment_it_is_released() {
     let way = Way::new(&Default::default(), &Reach::anywhere(), bounds, &roots, None);
     let ladder = Ladder::default();
     let shop: MerchantId = "shop".parse().expect("an id");
-    let ready = Merchant { plugin, endpoint, ladder: ladder.clone(), authorization: None, shadow: None, way };
+    let (ladder_of_it, withheld) = (ladder.clone(), Withheld::default());
+    let ready =
+        Merchant { plugin, endpoint, ladder: ladder_of_it, authorization: None, withheld, shadow: None, way };
     let merchants = Merchants::default();
     drop(merchants.replace(HashMap::from([(shop.clone(), Arc::new(ready))])));
     let hour = Duration::from_secs(3_600);

@@ -7,8 +7,10 @@ mod exchange;
 mod guard;
 mod misbehaving;
 mod peer;
+mod program;
 #[path = "../support/mod.rs"]
 mod support;
+mod through_a_proxy;
 mod timeouts;
 mod tls;
 

@@ -1,6 +1,6 @@
 //! Peers that are written out byte by byte, because no HTTP library would misbehave so.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,16 @@ impl Peer {
         S: Fn(usize, TcpStream) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), script).await
+    }
+
+    /// The same at another of the loopback's addresses.
+    pub(crate) async fn start_at<F, S>(address: IpAddr, script: S) -> Self
+    where
+        S: Fn(usize, TcpStream) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind((address, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);

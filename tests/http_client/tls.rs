@@ -1,6 +1,6 @@
 //! https: whom the client believes, and HTTP/2.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use paynotify::domain::TransportFailure;
-use paynotify::http::{Client, InvalidRoots, Reach, Settings, Timeouts, TlsRoots};
+use paynotify::http::{Client, Identity, InvalidIdentity, InvalidRoots, Reach, Settings, Timeouts, TlsRoots};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
@@ -22,6 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::peer::{Peer, read_request};
 use crate::{client, failure, post, strangers, text};
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 type Reply = Response<BoxBody<Bytes, std::convert::Infallible>>;
 
@@ -44,12 +46,12 @@ impl Authority {
         self.certificate.pem()
     }
 
-    fn roots(&self) -> TlsRoots {
+    pub(crate) fn roots(&self) -> TlsRoots {
         TlsRoots::private(self.pem().as_bytes()).expect("a certificate")
     }
 
     /// A server's settings with a certificate for a name or address.
-    fn server(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
+    pub(crate) fn server(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let anyone = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -59,7 +61,7 @@ impl Authority {
     }
 
     /// The same, but the server talks only to clients that have a certificate of the same authority.
-    fn server_for_the_certified(&self, name: &str) -> TlsAcceptor {
+    pub(crate) fn server_for_the_certified(&self, name: &str) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).expect("a certificate");
@@ -69,6 +71,14 @@ impl Authority {
             .expect("the provider has it")
             .with_client_cert_verifier(verifier.build().expect("a verifier"));
         self.certified(certified, name, &[])
+    }
+
+    /// A certificate of this authority's, and its key, PEM.
+    pub(crate) fn certificate_and_key(&self) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let parameters = CertificateParams::new(["gateway.example".to_owned()]).expect("a name");
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
     }
 
     fn certified(
@@ -92,12 +102,15 @@ impl Authority {
 }
 
 /// A peer that shakes hands, reads one request of HTTP/1.1 and confirms it.
-async fn confirming(tls: TlsAcceptor) -> Peer {
-    Peer::start(move |_, stream| {
+pub(crate) async fn confirming(address: IpAddr, tls: TlsAcceptor) -> Peer {
+    Peer::start_at(address, move |_, stream| {
         let tls = tls.clone();
         async move {
-            // Where the client does not trust the certificate, the handshake fails on this side too.
-            let Ok(mut stream) = tls.accept(stream).await else { return };
+            // Where one does not believe the other, the handshake fails on this side too. What was said of that is to arrive.
+            let mut stream = match tls.accept(stream).into_fallible().await {
+                Ok(stream) => stream,
+                Err((_, stream)) => return crate::peer::hold(stream).await,
+            };
             read_request(&mut stream).await;
             let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nsuccess";
             stream.write_all(reply).await.expect("the client is there");
@@ -114,7 +127,7 @@ fn https(address: SocketAddr) -> String {
 #[tokio::test]
 async fn a_private_authority_is_believed_when_it_is_named() {
     let authority = Authority::new();
-    let peer = confirming(authority.server("127.0.0.1", &[])).await;
+    let peer = confirming(LOCAL, authority.server("127.0.0.1", &[])).await;
     let both = strangers().and_private(authority.pem().as_bytes()).expect("a certificate");
     for roots in [authority.roots(), both] {
         let client = Client::new(&Settings::default(), &roots, &Reach::anywhere());
@@ -124,7 +137,7 @@ async fn a_private_authority_is_believed_when_it_is_named() {
 
 #[tokio::test]
 async fn a_stranger_is_not_believed() {
-    let peer = confirming(Authority::new().server("127.0.0.1", &[])).await;
+    let peer = confirming(LOCAL, Authority::new().server("127.0.0.1", &[])).await;
     let system = TlsRoots::system().expect("this system trusts somebody");
     for roots in [strangers(), system] {
         let client = Client::new(&Settings::default(), &roots, &Reach::anywhere());
@@ -135,7 +148,7 @@ async fn a_stranger_is_not_believed() {
 #[tokio::test]
 async fn another_name_is_not_believed() {
     let authority = Authority::new();
-    let peer = confirming(authority.server("shop.example", &[])).await;
+    let peer = confirming(LOCAL, authority.server("shop.example", &[])).await;
     let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
 }
@@ -155,6 +168,47 @@ async fn a_peer_that_does_not_believe_us() {
     .await;
     let client = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
     assert_eq!(failure(&client, &https(peer.address)).await, TransportFailure::TlsFailed);
+}
+
+#[tokio::test]
+async fn a_peer_that_wants_to_know_who_we_are() {
+    let authority = Authority::new();
+    let peer = confirming(LOCAL, authority.server_for_the_certified("127.0.0.1")).await;
+    let url = https(peer.address);
+    let known = |of: &Authority| {
+        let (certificate, key) = of.certificate_and_key();
+        let identity = Identity::new(&certificate, &key).expect("they fit");
+        let roots = authority.roots().with_identity(&identity).expect("usable");
+        Client::new(&Settings::default(), &roots, &Reach::anywhere())
+    };
+    assert_eq!(text(&known(&authority).send(post(&url)).await.expect("a reply")), (200, "success"));
+    assert_eq!(failure(&known(&Authority::new()), &url).await, TransportFailure::TlsFailed, "another's");
+    let nobody = Client::new(&Settings::default(), &authority.roots(), &Reach::anywhere());
+    assert_eq!(failure(&nobody, &url).await, TransportFailure::TlsFailed, "no certificate");
+}
+
+#[test]
+fn who_we_are_is_checked_before_anybody_asks() {
+    let authority = Authority::new();
+    let ((certificate, key), (_, other)) = (authority.certificate_and_key(), authority.certificate_and_key());
+    let identity = Identity::new(&certificate, &key).expect("they fit");
+    assert_eq!(identity, Identity::new(&certificate, &key).expect("they fit"));
+    assert_eq!(format!("{identity:?}"), "Identity(***)");
+    let roots = authority.roots();
+    assert_ne!(roots, roots.with_identity(&identity).expect("usable"), "connections are not shared");
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for (certificate, key, part) in [
+        ("", &*key, "no `BEGIN CERTIFICATE`"),
+        (&*key, &*key, "no `BEGIN CERTIFICATE`"),
+        (&*certificate, "", "no private key"),
+        (&*certificate, "hunter2", "no private key"),
+        (&*certificate, encrypted, "not encrypted"),
+        (&*certificate, &*other, "not the key of that certificate"),
+    ] {
+        let error = Identity::new(certificate, key).expect_err(part);
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(matches!(error, InvalidIdentity::Certificate(_)), part.contains("CERTIFICATE"));
+    }
 }
 
 #[tokio::test]

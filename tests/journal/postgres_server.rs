@@ -142,13 +142,21 @@ async fn whoever_is_refused_is_told_why_and_not_the_password() {
     for (url, part) in [
         (format!("{user}:wr0ng-secret@{host}"), "journal.url"),
         (format!("{before}@{host}_none"), "does not exist"),
-        (format!("{before}@127.0.0.1:1/none"), "cannot be reached"),
     ] {
         let settings = PostgresSettings::new(&url).expect("a URL");
         let error = PostgresJournal::open(settings).await.expect_err(part).to_string();
         assert!(error.contains(part) && error.contains("127.0.0.1:"), "{error}");
         assert!(!error.contains("wr0ng-secret") && !error.contains("Passw0rd"), "{error}");
     }
+    // One that is away may come.
+    let settings = PostgresSettings::new(&format!("{before}@127.0.0.1:1/none")).expect("a URL");
+    let journal = PostgresJournal::open(settings).await.expect("opened");
+    let error = journal.ready().expect_err("nobody is there");
+    assert!(
+        error.contains("127.0.0.1:1/none: it cannot be reached") && !error.contains("Passw0rd"),
+        "{error}"
+    );
+    journal.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,4 +306,63 @@ async fn a_gateway_whose_connections_are_cut_is_not_taken_for_dead() {
     here.close().await;
     assert_eq!(crate::conformance::once_nobody_lives(&there, &sent, asked).await, "attempt again");
     there.close().await;
+}
+
+/// A server that speaks TLS, with a certificate of that authority's for a name or address.
+async fn server_with_tls(name: &str) -> (Place, tempfile::TempDir) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().expect("a key");
+    let authority = parameters.self_signed(&authority_key).expect("a certificate");
+    let issuer = Issuer::new(parameters, authority_key);
+    let key = KeyPair::generate().expect("a key");
+    let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+    let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
+    let mut place = own_server().await;
+    place.server().use_tls(&certificate.pem(), &key.serialize_pem()).expect("it speaks TLS");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).expect("written");
+    let stranger = KeyPair::generate().expect("a key");
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let stranger = parameters.self_signed(&stranger).expect("a certificate");
+    std::fs::write(folder.path().join("stranger.pem"), stranger.pem()).expect("written");
+    (place, folder)
+}
+
+/// Opens the journal with TLS settings, and writes something.
+async fn over_tls(place: &Place, options: &str) -> Result<(), String> {
+    let settings = PostgresSettings::new(&format!("{}?{options}", place.url())).expect("a URL");
+    let journal = PostgresJournal::open(settings).await.map_err(|error| error.to_string())?;
+    let recorded = journal.record(entry(&uuid::Uuid::now_v7().to_string(), 1, ended(1), None)).await;
+    assert!(matches!(recorded, Ok(Recording::Current(_))), "{recorded:?}");
+    journal.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_with_whoever_is_who_it_says_it_is_and_nobody_else() {
+    let (place, folder) = server_with_tls("127.0.0.1").await;
+    let root = |name: &str| format!("sslrootcert={}", folder.path().join(name).display());
+    over_tls(&place, &format!("sslmode=verify-full&{}", root("ca.pem"))).await.expect("believed");
+    let (of_another, anothers) = server_with_tls("db.example").await;
+    let ca = format!("sslrootcert={}", anothers.path().join("ca.pem").display());
+    over_tls(&of_another, &format!("sslmode=verify-ca&{ca}")).await.expect("believed");
+    for (place, options, part) in [
+        (&place, format!("sslmode=verify-full&{}", root("stranger.pem")), "TLS with it does not come about"),
+        (&place, "sslmode=verify-full".to_owned(), "TLS with it does not come about"),
+        (&of_another, format!("sslmode=verify-full&{ca}"), "TLS with it does not come about"),
+        // The server wants none of it.
+        (&place, "sslmode=disable".to_owned(), "it refuses us"),
+    ] {
+        let refused = over_tls(place, &options).await.expect_err(part);
+        assert!(refused.contains(part) && !refused.contains("Passw0rd"), "{options}: {refused}");
+    }
+    // Nor do we want a server without it, if it was asked for.
+    let plain = own_server().await;
+    for options in ["sslmode=require".to_owned(), format!("sslmode=verify-full&{}", root("ca.pem"))] {
+        let refused = over_tls(&plain, &options).await.expect_err("plain text");
+        assert!(refused.contains("does not support TLS"), "{refused}");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A secret is looked for in every form in which it could show itself: the text of the file, the bytes that it decodes
 //! to, the numbers within a private key; each of these as it is, backwards (as libraries keep large numbers), in
-//! hexadecimal digits and in Base64, wherever within other Base64 it may begin.
+//! hexadecimal digits, percent-encoded, and in Base64, wherever within other Base64 it may begin.
 
 use std::collections::BTreeMap;
 
@@ -49,6 +49,20 @@ impl Traces {
         self.add(name, "backwards", backwards);
         self.add(name, "in hexadecimal digits", hex::encode(bytes).into_bytes());
         self.add(name, "in capital hexadecimal digits", hex::encode_upper(bytes).into_bytes());
+        let plain: [fn(u8) -> bool; 3] = [
+            |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
+            |byte| byte.is_ascii_alphanumeric(),
+            |_| false,
+        ];
+        for is_plain in plain {
+            for digits in ["0123456789ABCDEF", "0123456789abcdef"].map(str::as_bytes) {
+                let each = |byte: &u8| match is_plain(*byte) {
+                    true => vec![*byte],
+                    false => vec![b'%', digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]],
+                };
+                self.add(name, "percent-encoded", bytes.iter().flat_map(each).collect());
+            }
+        }
         // What stands before it decides how its bits fall into Base64's digits; the digits at both ends are shared.
         for before in 0..3 {
             let shifted = [&[0_u8; 3][..before], bytes].concat();

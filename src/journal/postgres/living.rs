@@ -36,14 +36,19 @@ pub(super) struct Living {
 }
 
 impl Living {
-    /// Counts this process among the living, until it ends or [`leaves`](Self::leave).
+    /// Counts this process among the living, until it ends or [`leaves`](Self::leave); if the server is away, once it is there.
     pub(super) async fn join(options: &PgConnectOptions, patience: Duration) -> Result<Self, Problem> {
         let gateway = rand::random();
         let mut lock = Lock { options: options.clone(), gateway, connection: None, held: false };
-        lock.take().await?;
-        if !lock.held {
+        match lock.take().await {
             // Whoever has drawn the same number out of so many may keep it.
-            return Err(Problem::Busy("the gateway's number is taken; start again".to_owned()));
+            Ok(()) if !lock.held => {
+                return Err(Problem::Busy("the gateway's number is taken; start again".to_owned()));
+            }
+            Ok(()) => {}
+            // As long as nobody is there nothing can be taken up, and the lock is taken as soon as there is.
+            Err(problem) if problem.is_absence() => lock.connection = None,
+            Err(problem) => return Err(problem),
         }
         let (stop, stopped) = oneshot::channel();
         let keeper = tokio::spawn(lock.keep(stopped, patience));

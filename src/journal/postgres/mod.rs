@@ -29,7 +29,7 @@ pub use transcripts::look_up;
 use std::fmt;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 use self::living::Living;
 use self::problem::Problem;
@@ -83,16 +83,23 @@ impl fmt::Debug for Settings {
 pub type PostgresJournal = Batched<Readers>;
 
 impl PostgresJournal {
-    /// Opens the journal; makes its tables if there are none, and brings an older version up.
+    /// Opens the journal; makes its tables if there are none, and brings an older version up. If nobody is there, all of that is
+    /// done as soon as somebody is; until then the journal is not [`ready`](super::Journal::ready).
     ///
     /// # Errors
-    /// The database cannot be reached or used, is no journal, or is a newer program's.
+    /// The database cannot be used, is no journal, or is a newer program's.
     pub async fn open(settings: Settings) -> Result<Self, JournalError> {
         let name = settings.place();
         let wrong = |problem: Problem| error(&name, &Fault::from(problem));
         let Settings { options, bounds } = settings;
-        let mut connection = connection::open(&options).await.map_err(wrong)?;
-        schema::bring_up(&mut connection).await.map_err(wrong)?;
+        let (connection, health) = match connect(&options).await {
+            Ok(connection) => (Some(connection), Ok(())),
+            Err(problem) if problem.is_absence() => {
+                tracing::warn!(%problem, journal = name, "the gateway starts without its journal, and is ready once that is there");
+                (None, Err(wrong(problem).to_string()))
+            }
+            Err(problem) => return Err(wrong(problem)),
+        };
         let living = Living::join(&options, bounds.patience).await.map_err(wrong)?;
         let gateway = living.gateway();
         let readers = PgPoolOptions::new()
@@ -102,10 +109,17 @@ impl PostgresJournal {
             .connect_lazy_with(options.clone());
         let server = write::Server {
             options,
-            connection: Some(connection),
+            brought_up: connection.is_some(),
+            connection,
             living,
             transcripts_kept: bounds.retention.transcripts,
         };
-        Ok(Self::start(name.clone(), gateway, &bounds, Box::new(server), Readers(readers)))
+        Ok(Self::start(name.clone(), gateway, &bounds, Box::new(server), Readers(readers), health))
     }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Problem> {
+    let mut connection = connection::open(options).await?;
+    schema::bring_up(&mut connection).await?;
+    Ok(connection)
 }

@@ -11,6 +11,10 @@ pub(super) enum Problem {
     Away(String),
     #[error("it did not answer within {0:?}; it is tried again and again")]
     Silent(Duration),
+    #[error(
+        "TLS with it does not come about ({0}); see to `sslmode` and `sslrootcert` in `journal.url`, and to its certificate"
+    )]
+    Untrusted(String),
     #[error("it refuses us ({0}); see to user, password and database in `journal.url`")]
     Refused(String),
     #[error("the user may not do that ({0}); make it the owner of the database")]
@@ -37,6 +41,35 @@ pub(super) enum Problem {
     Other(String),
 }
 
+impl Problem {
+    /// Nobody is there, who may come.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Away(_) | Self::Silent(_) => true,
+            Self::Untrusted(_)
+            | Self::Refused(_)
+            | Self::Forbidden(_)
+            | Self::Encoding(_)
+            | Self::Foreign
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Full(_)
+            | Self::Busy(_)
+            | Self::Other(_) => false,
+        }
+    }
+}
+
+/// Whether it is about whom we believe, and not about whether somebody is there.
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    // A file that the URL names, or what the TLS library says in the middle of the handshake.
+    let within = |error: &std::io::Error| {
+        error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+            || error.kind() == std::io::ErrorKind::NotFound
+    };
+    matches!(error, sqlx::Error::Tls(_)) || matches!(error, sqlx::Error::Io(error) if within(error))
+}
+
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         let Some(said) = error.as_database_error() else {
@@ -45,11 +78,13 @@ impl From<sqlx::Error> for Problem {
             if matches!(error, E::Configuration(_)) {
                 return Self::Refused("the URL's options are wrong".to_owned());
             }
+            if is_of_tls(&error) {
+                return Self::Untrusted(error.to_string());
+            }
             // A row that is not found was removed in between.
             let passes = matches!(
                 error,
                 E::Io(_)
-                    | E::Tls(_)
                     | E::Protocol(_)
                     | E::PoolTimedOut
                     | E::PoolClosed
@@ -77,7 +112,10 @@ impl From<sqlx::Error> for Problem {
 
 impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
-        let passes = matches!(problem, Problem::Away(_) | Problem::Silent(_) | Problem::Busy(_));
+        let passes = matches!(
+            problem,
+            Problem::Away(_) | Problem::Silent(_) | Problem::Busy(_) | Problem::Untrusted(_)
+        );
         Self { problem: problem.to_string(), passes }
     }
 }

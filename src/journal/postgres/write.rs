@@ -28,8 +28,10 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// The server, as the writer has it.
 pub(super) struct Server {
     pub(super) options: PgConnectOptions,
-    /// `None` when it broke.
+    /// `None` when it broke, or the server was never there yet.
     pub(super) connection: Option<PgConnection>,
+    /// The tables are known to be of this program's version.
+    pub(super) brought_up: bool,
     pub(super) living: Living,
     pub(super) transcripts_kept: Duration,
 }
@@ -84,7 +86,12 @@ impl Server {
             return Ok(connection);
         }
         let mut connection = connection::open(&self.options).await?;
-        schema::check(&mut connection).await?;
+        if self.brought_up {
+            schema::check(&mut connection).await?;
+        } else {
+            schema::bring_up(&mut connection).await?;
+            self.brought_up = true;
+        }
         Ok(connection)
     }
 

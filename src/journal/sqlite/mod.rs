@@ -86,7 +86,7 @@ impl SqliteJournal {
             .connect_lazy_with(sqlite::options(&place).read_only(true));
         let (living, transcripts_kept) = (Arc::new(living), bounds.retention.transcripts);
         let file = write::File { file, living, transcripts_kept };
-        Ok(Self::start(name, gateway, &bounds, Box::new(file), Readers(readers)))
+        Ok(Self::start(name, gateway, &bounds, Box::new(file), Readers(readers), Ok(())))
     }
 }
 

@@ -135,6 +135,26 @@ impl Server {
         self.wait_until_it_accepts()
     }
 
+    /// From now on it speaks TLS with that certificate and key (PEM), and with nobody in plain text. Starts it anew.
+    pub fn use_tls(&mut self, certificate: &str, key: &str) -> Result<()> {
+        let data = self.data();
+        let written = || format!("{} cannot be written", data.display());
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = data.join(name);
+            fs::write(&file, text).with_context(written)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).with_context(written)?;
+            if let Some(Account { user, group }) = self.account {
+                chown(&file, Some(user), Some(group)).with_context(written)?;
+            }
+        }
+        let file = data.join("postgresql.conf");
+        let text = fs::read_to_string(&file).context("the server's configuration cannot be read")?;
+        fs::write(&file, format!("{text}\nssl = on\n")).with_context(written)?;
+        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+            .with_context(written)?;
+        self.restart()
+    }
+
     /// Makes its folder and files.
     fn prepare(durability: Durability) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
