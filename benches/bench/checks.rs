@@ -11,7 +11,7 @@ use crate::support::publish;
 
 /// What cargo and test runners say to a test binary.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Runner {
     /// Said by cargo: measure.
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
@@ -38,7 +38,7 @@ const QUICK: &str = "every_point_can_be_measured_own_node";
 const ALL: [&str; 5] = [SPREAD, PERCENTILES, REPLACED, QUOTED, QUICK];
 
 /// Runs those that are asked for, or lists them. None of them is one that is ignored.
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: &Runner) -> Result<ExitCode> {
     let _ = (arguments.exact, arguments.nocapture, &arguments.format);
     let chosen = ALL.iter().filter(|name| {
         !arguments.ignored

@@ -20,10 +20,11 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
 use support::context::Context;
-use support::publish;
 use support::report::Report;
+use support::{process, publish};
 
 #[derive(Parser)]
+#[command(name = "bench", about = "Measures what the gateway costs and how late it is")]
 struct Arguments {
     /// Write everything that was measured as one JSON document
     #[arg(long, value_name = "FILE")]
@@ -38,11 +39,12 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
-    runner: checks::Arguments,
+    runner: checks::Runner,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
+    process::allow_many_files()?;
     if let Some(task) = pipe::Task::of_this_process()? {
         return task.run().await.map(|()| ExitCode::SUCCESS);
     }

@@ -30,7 +30,7 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
         ),
     );
     let laps = Arc::new(Laps::default());
-    let sink = Sink::start(laps.script()).await?;
+    let sink = Sink::start(laps.script())?;
     let mut gateway = Gateway::new(&Store::Embedded)?;
     gateway.take_any_number();
     gateway.share_compiled()?;

@@ -38,15 +38,11 @@ struct Sized {
 pub(super) async fn measure(context: &Context) -> Result<Point> {
     let mut point = Point::new(7, "growth", "");
     let mut sized = Vec::new();
-    for (plugins, wanted) in [
-        (1, (Some(40.0), None)),
-        (context.pick(100, 3), (None, None)),
-        (context.pick(1_000, 5), (Some(500.0), Some(3.0))),
-    ] {
-        sized.push(Sized::of_plugins(plugins, wanted)?);
+    for plugins in context.pick(&[1, 100, 1_000][..], &[1, 3]) {
+        sized.push(Sized::of_plugins(*plugins)?);
     }
-    for merchants in [context.pick(1_000, 30), context.pick(10_000, 50)] {
-        sized.push(Sized::of_merchants(merchants)?);
+    for merchants in context.pick(&[1_000, 10_000][..], &[20]) {
+        sized.push(Sized::of_merchants(*merchants)?);
     }
     for one in &mut sized {
         one.cold = one.gateway.start().await?.as_secs_f64();
@@ -90,7 +86,7 @@ fn named(plain: &[u8], name: &str) -> Result<Vec<u8>> {
 }
 
 impl Sized {
-    fn of_plugins(count: usize, wanted: (Option<f64>, Option<f64>)) -> Result<Self> {
+    fn of_plugins(count: usize) -> Result<Self> {
         let gateway = Gateway::new(&Store::Embedded)?;
         let plain = fs::read(xtask::guests::built("plain")?)?;
         for number in 1..count {
@@ -99,6 +95,12 @@ impl Sized {
             gateway.merchant(&name, "http://127.0.0.1:9/", &name, "")?;
         }
         gateway.merchants(if count < 10 { 10 } else { 1 }, "http://127.0.0.1:9/")?;
+        // What is wanted of one, and of a thousand.
+        let wanted = match count {
+            1 => (Some(40.0), None),
+            1_000 => (Some(500.0), Some(3.0)),
+            _ => (None, None),
+        };
         Ok(Self::new(format!("plugins_{count}"), format!("{count} plugins"), gateway, wanted))
     }
 
@@ -146,16 +148,14 @@ impl Cost {
     async fn measure(context: &Context) -> Result<Self> {
         let (per_second, count) = (PER_SECOND, context.pick(10_000, 60));
         let laps = Arc::new(Laps::default());
-        let sink = Sink::start(laps.script()).await?;
+        let sink = Sink::start(laps.script())?;
         let mut rabbit = Rabbit::connect(&context.node.amqp_url()).await?;
         let mut gateways = Vec::new();
-        for merchants in context.pick([10, 1_000, 10_000], [2, 5, 10]) {
+        for merchants in context.pick(&[10, 1_000, 10_000][..], &[2, 5]).iter().copied() {
             let store = context.fresh_store();
-            let mut gateway = Gateway::new(&store)?;
+            let gateway = Gateway::new(&store)?;
             gateway.share_compiled()?;
             gateway.merchants(merchants, &sink.url("/"))?;
-            gateway.start().await?;
-            gateway.stop().await?;
             gateways.push((merchants, gateway, store, Vec::new()));
         }
         for round in 1..=context.pick(5, 1) {

@@ -82,7 +82,7 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
     let mut rig = Rig::start(context, warm_up, measured).await?;
     let mut sides = Vec::new();
     for conduct in Conduct::ALL {
-        sides.push(rig.side(context, conduct).await?);
+        sides.push(rig.side(context, conduct)?);
     }
     for round in 1..=rounds {
         for side in &mut sides {
@@ -177,16 +177,16 @@ impl Rig {
                 }
                 Answer::Confirm
             };
-            Sink::start(script).await?
+            Sink::start(script)?
         };
         let url = context.node.amqp_url();
         let producers = [Rabbit::connect(&url).await?, Rabbit::connect(&url).await?];
         Ok(Self { producers, board, sink, warm_up, measured })
     }
 
-    async fn side(&self, context: &Context, conduct: Conduct) -> Result<Side> {
+    fn side(&self, context: &Context, conduct: Conduct) -> Result<Side> {
         let store = context.fresh_store();
-        let mut gateway = Gateway::new(&store)?;
+        let gateway = Gateway::new(&store)?;
         gateway.share_compiled()?;
         gateway.merchants(OTHERS, &self.sink.url("/"))?;
         let url = self.sink.url(if conduct == Conduct::Hangs { "/hang" } else { "/" });
@@ -197,8 +197,6 @@ impl Rig {
             gateway.plugin("loops", &guest.build_named("loops"))?;
         }
         gateway.merchant("one", &url, plugin, "")?;
-        gateway.start().await?;
-        gateway.stop().await?;
         Ok(Side { conduct, gateway, store, latency: Percentiles::default() })
     }
 

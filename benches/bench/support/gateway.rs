@@ -55,8 +55,8 @@ impl Gateway {
         for name in ["plugins", "merchants", "data"] {
             fs::create_dir(folder.path().join(name))?;
         }
-        // A port that is free now, and whose use nobody else waits for.
-        let api = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let [port] = xtask::ports::free()?;
+        let api = SocketAddr::from(([127, 0, 0, 1], port));
         let mut gateway = Self { folder, tables: BTreeMap::new(), api, process: None };
         gateway.set("api", format!("listen = \"{api}\""));
         gateway.set("log", "level = \"warn\"");

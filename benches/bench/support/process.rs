@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// How long one may take to end when it is asked to.
 const STOP: Duration = Duration::from_secs(60);
@@ -60,6 +60,13 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// Lets this process, and those that it starts, have as many files as the system allows: ten thousand merchants have a
+/// connection each.
+pub(crate) fn allow_many_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
 }
 
 /// What processors have worked for a process so far, user and system time (proc(5), `stat`: fields 14 and 15). The kernel

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -43,26 +43,36 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// On a free port.
-    pub(crate) async fn start(script: impl Script) -> Result<Self> {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
-    }
-
-    /// Where one was before.
-    pub(crate) async fn start_at(address: SocketAddr, script: impl Script) -> Result<Self> {
-        let socket = tokio::net::TcpSocket::new_v4()?;
-        // Its connections of before may linger.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address).with_context(|| format!("{address} is not free"))?;
-        let listener = socket.listen(4_096)?;
-        let address = listener.local_addr()?;
-        let mut server = JoinSet::new();
-        server.spawn(serve(listener, Arc::new(script)));
-        Ok(Self { address, _server: server })
+    pub(crate) fn start(script: impl Script) -> Result<Self> {
+        Place::new()?.open(script)
     }
 
     /// An absolute URL at it.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+}
+
+/// Where a sink is to be. Nobody else can have the port, and until it is opened connections are refused.
+pub(crate) struct Place {
+    pub(crate) address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl Place {
+    /// On a free port.
+    pub(crate) fn new() -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        Ok(Self { address: socket.local_addr()?, socket })
+    }
+
+    /// From now on there is somebody.
+    pub(crate) fn open(self, script: impl Script) -> Result<Sink> {
+        let listener = self.socket.listen(4_096)?;
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, Arc::new(script)));
+        Ok(Sink { address: self.address, _server: server })
     }
 }
 
