@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::support::context::Context;
 use crate::support::figures::{Percentiles, Spread, percentile, ratios};
 use crate::support::publish;
 
@@ -87,7 +88,7 @@ fn percentiles_are_of_sorted_times() -> Result<()> {
 
 /// Every point says something, every figure is a number, and nothing of such a run can be taken for a measurement.
 async fn every_point_can_be_measured() -> Result<()> {
-    let report = crate::measure(&[], true).await?;
+    let report = crate::measure(&Context::start(true, None)?, &[]).await?;
     let document = report.json();
     println!("{}", report.markdown());
     ensure!(document["schema"] == "paynotify-bench/1" && document["quick"] == true, "{document}");

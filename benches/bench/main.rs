@@ -38,6 +38,9 @@ struct Arguments {
     /// Every point with tiny numbers: shows that the bench works, and measures nothing
     #[arg(long)]
     quick: bool,
+    /// So many rounds of everything, rather than 5 of most
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
     #[command(flatten)]
     runner: checks::Runner,
 }
@@ -52,7 +55,8 @@ async fn main() -> Result<ExitCode> {
     if !arguments.runner.bench {
         return checks::run(&arguments.runner).await;
     }
-    let report = measure(&arguments.only, arguments.quick).await?;
+    let context = Context::start(arguments.quick, arguments.rounds.map(usize::from))?;
+    let report = measure(&context, &arguments.only).await?;
     println!("{}", report.markdown());
     if let Some(file) = &arguments.json {
         let text = serde_json::to_string_pretty(&report.json())?;
@@ -69,13 +73,12 @@ async fn main() -> Result<ExitCode> {
 }
 
 /// Measures the points of these names, or all.
-async fn measure(only: &[String], quick: bool) -> Result<Report> {
-    let context = Context::start(quick)?;
-    let mut report = Report::begin(&context).await?;
+async fn measure(context: &Context, only: &[String]) -> Result<Report> {
+    let mut report = Report::begin(context).await?;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     for measurement in points::ALL {
         if measurement.names.iter().any(|name| wanted(name)) {
-            let points = measurement.run(&context, &wanted).await?;
+            let points = measurement.run(context, &wanted).await?;
             points.iter().for_each(|point| eprintln!("\n{}", point.markdown()));
             report.add(points);
         }

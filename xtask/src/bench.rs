@@ -15,6 +15,8 @@ pub struct Choice {
     pub json: Option<PathBuf>,
     /// Only the points of these names; all, if there are none.
     pub only: Vec<String>,
+    /// So many rounds of everything.
+    pub rounds: Option<u16>,
     /// Tiny numbers and a build for development: shows that the bench works.
     pub quick: bool,
     /// `BENCHMARKS.md` is written, and quoted in the README.
@@ -44,6 +46,9 @@ pub fn run(choice: &Choice) -> Result<()> {
     if let Some(file) = &choice.json {
         // It runs in another folder.
         bench.arg("--json").arg(absolute(file)?);
+    }
+    if let Some(rounds) = choice.rounds {
+        bench.arg("--rounds").arg(rounds.to_string());
     }
     if choice.write {
         bench.arg("--write").arg(workspace::root());

@@ -63,11 +63,14 @@ enum Task {
         /// Only these: pipe, languages, embedded, calls, lateness, neighbours, growth, drain
         #[arg(long, value_name = "NAME", num_args = 1..)]
         only: Vec<String>,
+        /// So many rounds of everything, rather than 5 of most
+        #[arg(long, value_name = "NUMBER")]
+        rounds: Option<u16>,
         /// Tiny numbers and a build for development: shows that the bench works, and measures nothing
         #[arg(long)]
         quick: bool,
         /// Write BENCHMARKS.md, and quote it in README.md
-        #[arg(long, conflicts_with_all = ["only", "quick"])]
+        #[arg(long, conflicts_with_all = ["only", "rounds", "quick"])]
         write: bool,
     },
     /// Kill, cut and block everything, again and again, and count what became of each notification: half an hour
@@ -118,8 +121,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test { rabbitmq, arguments } => xtask::test::run(&arguments, rabbitmq),
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
         Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),
-        Task::Bench { json, only, quick, write } => {
-            let choice = xtask::bench::Choice { json, only, quick, write };
+        Task::Bench { json, only, rounds, quick, write } => {
+            let choice = xtask::bench::Choice { json, only, rounds, quick, write };
             xtask::bench::run(&choice).map(|()| ExitCode::SUCCESS)
         }
         Task::Torture { seed, minutes, scenario, rabbitmq, write } => {

@@ -32,7 +32,7 @@ struct Language {
 
 /// Measures it.
 pub(super) async fn measure(context: &Context) -> Result<Point> {
-    let rounds = context.pick(5, 1);
+    let rounds = context.rounds(5);
     let count = context.pick(2_000, 10);
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/acme.cases/payment.json");
     let given = Case::read(&case)?.given()?;

@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Measures it.
 pub(super) async fn measure(context: &Context) -> Result<Point> {
     let count = context.pick(100_000, 200);
-    let rounds = context.pick(2, 1);
+    let rounds = context.rounds(2);
     let (mut drained, mut half, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let times = self::round(context, count).await?;

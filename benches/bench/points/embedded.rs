@@ -17,7 +17,7 @@ const MERCHANTS: usize = 20;
 
 /// Measures it.
 pub(super) async fn measure(context: &Context) -> Result<Point> {
-    let rounds = context.pick(5, 1);
+    let rounds = context.rounds(5);
     let count = context.pick(20_000, 100);
     let mut point = Point::new(
         3,

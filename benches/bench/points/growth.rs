@@ -49,7 +49,7 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
         one.gateway.stop().await?;
         context.say(format!("{}: first start {:.2} s", one.title, one.cold));
     }
-    for round in 1..=context.pick(5, 1) {
+    for round in 1..=context.rounds(5) {
         for one in &mut sized {
             one.warm_start().await?;
             let (warm, resident) = (one.warm.last(), one.resident.last());
@@ -101,7 +101,15 @@ impl Sized {
             1_000 => (Some(500.0), Some(3.0)),
             _ => (None, None),
         };
-        Ok(Self::new(format!("plugins_{count}"), format!("{count} plugins"), gateway, wanted))
+        Ok(Self::new(
+            format!("plugins_{count}"),
+            match count {
+                1 => "1 plugin".to_owned(),
+                _ => format!("{count} plugins"),
+            },
+            gateway,
+            wanted,
+        ))
     }
 
     fn of_merchants(count: usize) -> Result<Self> {
@@ -158,7 +166,7 @@ impl Cost {
             gateway.merchants(merchants, &sink.url("/"))?;
             gateways.push((merchants, gateway, store, Vec::new()));
         }
-        for round in 1..=context.pick(5, 1) {
+        for round in 1..=context.rounds(5) {
             for (merchants, gateway, store, costs) in &mut gateways {
                 gateway.start().await?;
                 laps.watch(gateway.process_id()?);

@@ -81,11 +81,10 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
     let parked = context.pick(1_000_000, 1_000);
     let rates = context.pick(RATES, &RATES[..1]);
     let unparked = series(rates, &[Way::Bare, Way::Straight, Way::Refused, Way::Embedded], false);
-    all.extend(rig.rounds(unparked, context.pick(3, 1)).await?);
+    all.extend(rig.rounds(unparked, context.rounds(3)).await?);
     rig.park(parked).await?;
     all.extend(
-        rig.rounds(series(rates, &[Way::Bare, Way::Straight, Way::Refused], true), context.pick(2, 1))
-            .await?,
+        rig.rounds(series(rates, &[Way::Bare, Way::Straight, Way::Refused], true), context.rounds(2)).await?,
     );
     rig.clear().await?;
     let mut point = Point::new(

@@ -77,7 +77,7 @@ struct Side {
 
 /// Measures it.
 pub(super) async fn measure(context: &Context) -> Result<Point> {
-    let rounds = context.pick(5, 1);
+    let rounds = context.rounds(5);
     let (warm_up, measured) = context.pick((2.0, 6.0), (0.1, 0.3));
     let mut rig = Rig::start(context, warm_up, measured).await?;
     let mut sides = Vec::new();

@@ -57,7 +57,7 @@ impl Variant {
 
 /// Measures both, or one of them; the bare pipe in any case.
 pub(super) async fn measure(context: &Context, pipe: bool, languages: bool) -> Result<Vec<Point>> {
-    let rounds = context.pick(5, 1);
+    let rounds = context.rounds(5);
     let count = context.pick(20_000, 200);
     let laps = Arc::new(Laps::default());
     let sink = Sink::start(laps.script())?;

@@ -25,6 +25,8 @@ use super::machine::Machine;
 pub(crate) struct Report {
     machine: Machine,
     quick: bool,
+    /// Whether there were as many rounds as usual.
+    usual: bool,
     began: jiff::Timestamp,
     start: Instant,
     took_seconds: f64,
@@ -190,6 +192,7 @@ impl Report {
         Ok(Self {
             machine,
             quick: context.quick,
+            usual: context.rounds.is_none(),
             began: jiff::Timestamp::now(),
             start: Instant::now(),
             took_seconds: 0.0,
@@ -209,7 +212,7 @@ impl Report {
 
     /// Whether all points were measured, really, with an optimised build.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.quick && optimised() && self.points.len() == 8
+        !self.quick && self.usual && optimised() && self.points.len() == 8
     }
 
     /// What the README quotes; none if a figure for it is missing.
