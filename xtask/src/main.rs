@@ -1,5 +1,6 @@
 //! `cargo xtask …`: set-up for people and for CI. Each command is a module of the library.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -54,8 +55,24 @@ enum Task {
         #[arg(long)]
         once: bool,
     },
-    /// Measure the gateway against the bare pipe, and what a plugin costs by its language
-    Bench,
+    /// Measure what the gateway costs, how late it is, and what merchants can do to each other: half an hour
+    Bench {
+        /// Write everything that was measured as one JSON document
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Only these: pipe, languages, embedded, calls, lateness, neighbours, growth, drain
+        #[arg(long, value_name = "NAME", num_args = 1..)]
+        only: Vec<String>,
+        /// So many rounds of everything, rather than 5 of most
+        #[arg(long, value_name = "NUMBER")]
+        rounds: Option<u16>,
+        /// Tiny numbers and a build for development: shows that the bench works, and measures nothing
+        #[arg(long)]
+        quick: bool,
+        /// Write BENCHMARKS.md, and quote it in README.md
+        #[arg(long, conflicts_with_all = ["only", "rounds", "quick"])]
+        write: bool,
+    },
     /// Kill, cut and block everything, again and again, and count what became of each notification: half an hour
     Torture {
         /// Repeats the plan of an earlier run
@@ -104,7 +121,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test { rabbitmq, arguments } => xtask::test::run(&arguments, rabbitmq),
         Task::Check => xtask::check::run().map(|()| ExitCode::SUCCESS),
         Task::Demo { once } => xtask::demo::run(once).map(|()| ExitCode::SUCCESS),
-        Task::Bench => xtask::bench::run().map(|()| ExitCode::SUCCESS),
+        Task::Bench { json, only, rounds, quick, write } => {
+            let choice = xtask::bench::Choice { json, only, rounds, quick, write };
+            xtask::bench::run(&choice).map(|()| ExitCode::SUCCESS)
+        }
         Task::Torture { seed, minutes, scenario, rabbitmq, write } => {
             let choice = xtask::torture::Choice { seed, minutes, scenario, version: rabbitmq, write };
             xtask::torture::run(&choice).map(|()| ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ const LAST: u16 = 31_999;
 ///
 /// They are picked at random, so that several processes that pick at once hardly meet. Whoever starts a server there
 /// must still be ready to find that somebody was quicker.
-pub(crate) fn free<const COUNT: usize>() -> Result<[u16; COUNT]> {
+pub fn free<const COUNT: usize>() -> Result<[u16; COUNT]> {
     const TRIES: usize = 1_000;
     let mut listeners = Vec::with_capacity(COUNT);
     let mut ports = [0; COUNT];
