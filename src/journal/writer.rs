@@ -1,5 +1,8 @@
 //! The task that writes: it takes all that waits, up to a bound, writes it with one commit, and answers each.
 //!
+//! A commit costs the same for few entries as for many, so the writer lets more come in for a moment while it is busy. When it is
+//! not, an entry is written at once.
+//!
 //! An attempt may begin as soon as its beginning is committed. Everything else is answered when it outlasts a machine that loses
 //! power; where a commit does not see to that by itself, the disk is waited for beside the next groups ([`Database::sync`]), once
 //! for all that were committed meanwhile.
@@ -13,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::JournalError;
 use super::group::{Command, Group, Written};
@@ -23,6 +26,10 @@ use crate::clock;
 /// How long nobody may have written before it is found out whether the database is there, and after a write that failed
 /// whether writing works again.
 const LOOK: Duration = Duration::from_secs(1);
+/// A group of so many entries says that the writer is busy.
+const BUSY: usize = 8;
+/// How long it then lets more come in: a fraction of what an attempt takes over a network.
+const GATHER: Duration = Duration::from_millis(4);
 /// The groups that may wait for the disk; then no more is written until one is through.
 const SYNCING: usize = 16;
 /// The first pause before a group is written again, and the longest.
@@ -85,6 +92,7 @@ impl Writer {
         let syncer = Syncer { waiting, place: self.place.clone(), health: self.health.clone() };
         let syncer = tokio::spawn(syncer.run());
         let mut trim_at = Instant::now() + self.retention.pause;
+        let mut busy = false;
         loop {
             let healthy = self.health.borrow().is_ok();
             let until_trim = trim_at.saturating_duration_since(Instant::now());
@@ -92,6 +100,10 @@ impl Writer {
             match timeout(wait, self.waiting.recv_many(&mut taken, self.batch)).await {
                 Ok(0) => break,
                 Ok(_) => {
+                    if busy {
+                        self.gather(&mut taken).await;
+                    }
+                    busy = taken.len() >= BUSY;
                     let group = Arc::new(Group::of(taken.drain(..), &mut self.waiting));
                     let written = self.write(&group).await;
                     // The database has let go of it.
@@ -119,6 +131,18 @@ impl Writer {
         }
         if let Err(Fault { problem, .. }) = self.database.close().await {
             tracing::error!(problem, journal = %self.place, "the journal was not closed well");
+        }
+    }
+
+    /// Lets more come in for a moment, up to a group's bound.
+    async fn gather(&mut self, taken: &mut Vec<Command>) {
+        let until = Instant::now() + GATHER;
+        while let Some(room) = self.batch.checked_sub(taken.len()).filter(|room| *room > 0) {
+            match timeout_at(until, self.waiting.recv_many(taken, room)).await {
+                Ok(1..) => {}
+                // Nobody is left, or the moment is over.
+                Ok(0) | Err(_) => return,
+            }
         }
     }
 

@@ -96,7 +96,7 @@ fn report(database: &str, what: &str, mut took: Vec<Duration>) {
 }
 
 /// Makes a question of a kind.
-type Ask = Box<dyn Fn(&mut StdRng) -> Question>;
+type Ask<'a> = Box<dyn Fn(&mut StdRng) -> Question + 'a>;
 
 async fn ask(journal: &dyn Journal, database: &str) {
     let mut random = StdRng::seed_from_u64(7);
@@ -109,7 +109,7 @@ async fn ask(journal: &dyn Journal, database: &str) {
     let outcome = |outcome| Question { outcome: Some(outcome), ..all() };
     let state = |state| Question { state: Some(state), ..all() };
     let undelivered = || Question { undelivered: true, ..all() };
-    let kinds: Vec<(&str, Ask)> = vec![
+    let kinds: Vec<(&str, Ask<'_>)> = vec![
         ("order", Box::new(|random| Question { order: order(random), ..all() })),
         (
             "order and merchant",

@@ -22,12 +22,15 @@ const INSERT: &str = "INSERT INTO transcript (notification_id, number, recorded_
 
 /// For each one that is written so many that are too old may go: it catches up when the time for which they are kept is
 /// made shorter.
-const GO_FOR_EACH: usize = 4;
+const GO_FOR_EACH: i64 = 4;
 
 const REMOVE: &str = "DELETE FROM transcript WHERE recorded_at < ?1
     AND id IN (SELECT id FROM transcript ORDER BY id LIMIT ?2)";
 
-/// Writes them, and removes what is older than `kept`.
+/// Whenever so many have been written, some go: looking for them takes as long as writing ten.
+const GO_AFTER: i64 = 32;
+
+/// Writes them, and now and then removes what is older than `kept`.
 pub(super) fn write(
     connection: &rusqlite::Connection,
     transcripts: &[(NotificationId, Moment, Transcript)],
@@ -39,9 +42,12 @@ pub(super) fn write(
         let Transcript { number, content, replay, .. } = transcript;
         insert.execute(params![id.as_str(), number, at.unix_milliseconds(), content, replay])?;
     }
-    let before = Retention::before(now, kept);
-    let most = i64::try_from(transcripts.len() * GO_FOR_EACH).unwrap_or(i64::MAX);
-    connection.prepare_cached(REMOVE)?.execute(params![before, most]).map(drop)
+    let (last, written) = (connection.last_insert_rowid(), i64::try_from(transcripts.len()).unwrap_or(i64::MAX));
+    if last / GO_AFTER == last.saturating_sub(written) / GO_AFTER {
+        return Ok(());
+    }
+    let most = written.max(GO_AFTER).saturating_mul(GO_FOR_EACH);
+    connection.prepare_cached(REMOVE)?.execute(params![Retention::before(now, kept), most]).map(drop)
 }
 
 /// Looks an attempt up in a journal's file, which a gateway may be using meanwhile: nothing is written. Of several
