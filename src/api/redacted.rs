@@ -47,18 +47,13 @@ impl Redactor<'_> {
         }
     }
 
-    fn state(&self, state: State) -> State {
-        match state {
-            State::Received | State::Accepted | State::Waiting { .. } => state,
-            State::Held { next_attempt, due, cause, reason, holds, since, replay } => {
-                let reason = self.text(&reason);
-                State::Held { next_attempt, due, cause, reason, holds, since, replay }
-            }
-            State::Ended { outcome, detail, attempts_made, ended_at, replay } => {
-                let detail = self.option(detail);
-                State::Ended { outcome, detail, attempts_made, ended_at, replay }
-            }
+    fn state(&self, mut state: State) -> State {
+        match &mut state {
+            State::Received | State::Accepted | State::Waiting { .. } => {}
+            State::Held { reason, .. } => *reason = self.text(reason),
+            State::Ended { detail, .. } => *detail = self.option(detail.take()),
         }
+        state
     }
 }
 

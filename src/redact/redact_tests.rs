@@ -262,7 +262,7 @@ proptest! {
 
     #[test]
     fn any_text_can_be_redacted(given in any::<Vec<u8>>(), most in 0..200usize) {
-        let shown = body(&given, most, &|text| if text.len() > 3 { vec![0..2] } else { Vec::new() });
+        let shown = body(&given, most, &|text| Vec::from_iter((text.len() > 3).then_some(0..2)));
         prop_assert_eq!(shown.cut, given.len() > most);
     }
 }

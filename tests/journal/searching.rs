@@ -115,15 +115,17 @@ const MERCHANTS: [&str; 3] = ["shop", "other", "third"];
 /// Some that must not be taken for anything but text.
 const ORDERS: [&str; 5] = ["o1", "' OR 1=1 --", "100%_", "a\0b", ""];
 
+fn ended_as(name: &str) -> State {
+    let mut state = ended(1);
+    if let State::Ended { outcome, .. } = &mut state {
+        *outcome = name.to_owned();
+    }
+    state
+}
+
 fn states() -> impl Strategy<Value = State> {
     let outcomes = ["confirmed", "stopped", "exhausted", "abandoned"];
-    let ended = prop::sample::select(outcomes.to_vec()).prop_map(|outcome| State::Ended {
-        outcome: outcome.to_owned(),
-        detail: None,
-        attempts_made: 1,
-        ended_at: at(80_000),
-        replay: 0,
-    });
+    let ended = prop::sample::select(outcomes.to_vec()).prop_map(ended_as);
     prop_oneof![
         4 => ended,
         3 => prop::sample::select(vec![State::Received, State::Accepted, waiting(2), held()]),
@@ -207,10 +209,7 @@ pub async fn a_row_is_found_by_what_it_is_now(ground: &dyn Ground) {
         record(journal, seen(name, 1, "shop", None, held())).await;
     }
     assert_eq!(answer(journal, &undelivered, 5).await, ["n2", "n1"]);
-    let State::Ended { detail, attempts_made, ended_at, .. } = ended(2) else { panic!("it has ended") };
-    let confirmed =
-        State::Ended { outcome: "confirmed".to_owned(), detail, attempts_made, ended_at, replay: 0 };
-    record(journal, seen("n2", 1, "shop", None, confirmed)).await;
+    record(journal, seen("n2", 1, "shop", None, ended_as("confirmed"))).await;
     record(journal, seen("n1", 1, "shop", None, ended(2))).await;
     assert_eq!(answer(journal, &undelivered, 5).await, ["n1"]);
     assert_eq!(answer(journal, &of(Ended::Stopped), 5).await, ["n1"]);

@@ -95,6 +95,9 @@ fn report(database: &str, what: &str, mut took: Vec<Duration>) {
     println!("| {database} | {what} | {} | {:.2} | {:.2} | {:.2} |", took.len(), at(0.5), at(0.99), at(1.0));
 }
 
+/// Makes a question of a kind.
+type Ask = Box<dyn Fn(&mut StdRng) -> Question>;
+
 async fn ask(journal: &dyn Journal, database: &str) {
     let mut random = StdRng::seed_from_u64(7);
     let all = Question::default;
@@ -106,7 +109,7 @@ async fn ask(journal: &dyn Journal, database: &str) {
     let outcome = |outcome| Question { outcome: Some(outcome), ..all() };
     let state = |state| Question { state: Some(state), ..all() };
     let undelivered = || Question { undelivered: true, ..all() };
-    let kinds: Vec<(&str, Box<dyn Fn(&mut StdRng) -> Question>)> = vec![
+    let kinds: Vec<(&str, Ask)> = vec![
         ("order", Box::new(|random| Question { order: order(random), ..all() })),
         (
             "order and merchant",

@@ -21,15 +21,21 @@ pub(super) async fn search(
     }
     // One more, which says that there are more.
     let limit = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
-    let mut statement = QueryBuilder::new("");
+    // The ways lead to places, which the indices know; only those of the page are looked at.
+    let mut statement = QueryBuilder::new(
+        "SELECT place.first_seen, place.row, id, merchant_id, merchant_order_id, updated_at, state FROM (",
+    );
     for (index, way) in ways.iter().enumerate() {
         statement.push(if index == 0 { "SELECT * FROM (" } else { ") UNION ALL SELECT * FROM (" });
-        statement
-            .push("SELECT first_seen, rowid AS row, id, merchant_id, merchant_order_id, updated_at, state ");
+        statement.push("SELECT first_seen, rowid AS row ");
         push_way(&mut statement, question, *way, from);
         statement.push(" ORDER BY first_seen DESC, rowid DESC LIMIT ").push_bind(limit);
     }
     statement.push(") ORDER BY first_seen DESC, row DESC LIMIT ").push_bind(limit);
+    statement.push(
+        ") AS place CROSS JOIN notification ON notification.rowid = place.row
+        ORDER BY place.first_seen DESC, place.row DESC",
+    );
     let rows = statement.build().fetch_all(readers).await?;
     let lines = rows.iter().map(line).collect::<Result<_, _>>()?;
     Ok(search::page(lines, most))
