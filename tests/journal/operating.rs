@@ -255,7 +255,6 @@ pub async fn what_waits_is_counted_by_what_it_waits_for(ground: &dyn Ground) {
         record(journal, entry(name, moment, State::Accepted, None)).await;
     }
     let waits = |next_attempt, due| State::Waiting { next_attempt, due: at(due), replay: 0 };
-    let waits = |next_attempt, due| State::Waiting { next_attempt, due: at(due), replay: 0 };
     record(journal, entry("w1", 3_000, waits(2, 60_000), None)).await;
     record(journal, entry("w2", 2_000, waits(2, 60_000), None)).await;
     record(journal, entry("w3", 1_000, waits(5, 61_000), None)).await;
