@@ -91,7 +91,7 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
         5,
         "lateness of a rung of 3 s",
         format!(
-            "So many are handed in evenly each second, for {seconds:.0} s, for {MERCHANTS} merchants. After a refusal: the merchant refuses each \
+            "So many are handed in evenly each second, after one for each merchant that is not measured, for {seconds:.0} s, for {MERCHANTS} merchants. After a refusal: the merchant refuses each \
              once and confirms it the second time; late is the second request from 3 s after the first one on, so what the gateway does between \
              the reply and the parking counts, too. Parked from outside: published to the rung of 3 s in the gateway's own form, 3 s \
              before it is due. RabbitMQ alone: from 3 s after the publish on, in a queue with that TTL, dead-lettered at least once into \
@@ -249,26 +249,25 @@ impl<'a> Rig<'a> {
         let count = ((series.rate * self.seconds) as usize).max(1);
         let refuses = matches!(series.way, Way::Refused | Way::Embedded);
         let board = Arc::new(Board::new(count, refuses));
-        *self.board.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&board);
         match series.way {
             Way::Bare => self.bare(series.rate, &board).await?,
             Way::Straight | Way::Refused => {
                 self.amqp.start().await?;
-                self.publish(series, tag, &board).await?;
+                let warm_up = self.show(Board::new(MERCHANTS, false));
+                self.publish(Way::Refused, series.rate, &format!("{tag}w"), &warm_up).await?;
+                warm_up.until_all().await.with_context(|| self.amqp.last_words())?;
+                self.show(Arc::clone(&board));
+                self.publish(series.way, series.rate, tag, &board).await?;
                 board.until_all().await.with_context(|| self.amqp.last_words())?;
                 self.amqp.stop().await?;
             }
             Way::Embedded => {
                 self.embedded.start().await?;
-                let posts = Posts {
-                    address: self.embedded.api(),
-                    connections: CONNECTIONS,
-                    round: tag.to_owned(),
-                    count,
-                    per_second: Some(series.rate),
-                    merchants: MERCHANTS,
-                };
-                posts.send().await?;
+                let warm_up = self.show(Board::new(MERCHANTS, false));
+                self.posts(series.rate, &format!("{tag}w"), MERCHANTS).send().await?;
+                warm_up.until_all().await.with_context(|| self.embedded.last_words())?;
+                self.show(Arc::clone(&board));
+                self.posts(series.rate, tag, count).send().await?;
                 board.until_all().await.with_context(|| self.embedded.last_words())?;
                 self.embedded.stop().await?;
             }
@@ -276,15 +275,33 @@ impl<'a> Rig<'a> {
         Ok(board.lateness(self.rung))
     }
 
+    /// What the sink does from now on.
+    fn show(&self, board: impl Into<Arc<Board>>) -> Arc<Board> {
+        let board = board.into();
+        *self.board.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&board);
+        board
+    }
+
+    fn posts(&self, rate: f64, tag: &str, count: usize) -> Posts {
+        Posts {
+            address: self.embedded.api(),
+            connections: CONNECTIONS,
+            round: tag.to_owned(),
+            count,
+            per_second: Some(rate),
+            merchants: MERCHANTS,
+        }
+    }
+
     /// To the gateway: as new ones, or straight to the rung.
-    async fn publish(&mut self, series: &Series, tag: &str, board: &Board) -> Result<()> {
+    async fn publish(&mut self, way: Way, rate: f64, tag: &str, board: &Board) -> Result<()> {
         let (incoming, delay) = (self.store.name("in"), self.store.name("delay"));
         let rung = format!("rung.{}.work", self.rung.as_millis());
-        let mut pace = Pace::new(series.rate, board.first.len());
+        let mut pace = Pace::new(rate, board.first.len());
         while let Some(number) = pace.next().await {
             let merchant = format!("m{}", number % MERCHANTS);
             let body = record(tag, number, &merchant);
-            if series.way == Way::Refused {
+            if way == Way::Refused {
                 self.rabbit.publish(Message::plain(&incoming, &merchant, body.as_bytes())).await?;
             } else {
                 let headers = progress(self.rung)?;

@@ -13,7 +13,7 @@ use crate::support::gateway::{Gateway, Store};
 use crate::support::rabbit::{Message, Pace, Rabbit};
 use crate::support::record::record;
 use crate::support::report::Point;
-use crate::support::sink::{Answer, Sink, id, number};
+use crate::support::sink::{Answer, Sink, id};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/guest.rs"]
@@ -129,14 +129,16 @@ impl Side {
 
 /// When each of the others' notifications was published and came.
 struct Board {
+    /// What their ids begin with: of an earlier round some may come again.
+    tag: String,
     sent: Moments,
     came: Moments,
     done: AtomicUsize,
 }
 
 impl Board {
-    fn new(count: usize) -> Self {
-        Self { sent: Moments::new(count), came: Moments::new(count), done: AtomicUsize::new(0) }
+    fn new(tag: String, count: usize) -> Self {
+        Self { tag, sent: Moments::new(count), came: Moments::new(count), done: AtomicUsize::new(0) }
     }
 
     async fn until_all(&self) -> Result<()> {
@@ -160,7 +162,7 @@ struct Rig {
 
 impl Rig {
     async fn start(context: &Context, warm_up: f64, measured: f64) -> Result<Self> {
-        let board = Arc::new(RwLock::new(Arc::new(Board::new(0))));
+        let board = Arc::new(RwLock::new(Arc::new(Board::new(String::new(), 0))));
         let sink = {
             let board = Arc::clone(&board);
             let script = move |path: &str| {
@@ -168,9 +170,9 @@ impl Rig {
                 if path.starts_with("/hang") {
                     return Answer::Hang;
                 }
-                // Of an earlier round there may be some left.
-                let is_others = id(path).is_some_and(|id| id.starts_with("others"));
-                if let Some(number) = number(path).filter(|_| is_others)
+                let (tag, number) = id(path).and_then(|id| id.rsplit_once('-')).unwrap_or_default();
+                if let Ok(number) = number.parse()
+                    && tag == board.tag
                     && board.came.note(number)
                 {
                     board.done.fetch_add(1, Ordering::AcqRel);
@@ -203,12 +205,12 @@ impl Rig {
     async fn round(&mut self, side: &mut Side, round: usize) -> Result<()> {
         let seconds = self.warm_up + self.measured;
         let count = (OTHERS_PER_SECOND * seconds) as usize;
-        let board = Arc::new(Board::new(count));
+        let (tag, its_tag) = (format!("others{round}"), format!("one{round}"));
+        let board = Arc::new(Board::new(tag.clone(), count));
         *self.board.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&board);
         side.gateway.start().await?;
         let incoming = side.store.name("in");
         let [others, one] = &mut self.producers;
-        let (tag, its_tag) = (format!("others{round}"), format!("one{round}"));
         let to_others = async {
             let mut pace = Pace::new(OTHERS_PER_SECOND, count);
             while let Some(number) = pace.next().await {
