@@ -155,7 +155,10 @@ async fn the_gateway_and_each_notification_are_told() {
             "exhausted after 2 attempts: status 200, body `fail`, wanted 200 and `success`"
         ]
     );
-    assert!(lines[2].starts_with("no  started                      took  status  result  detail"), "{story}");
+    assert!(
+        lines[2].split_whitespace().eq(["no", "started", "took", "status", "result", "detail"]),
+        "{story}"
+    );
     assert_eq!(lines.len(), 5, "{story}");
     let story: Value =
         serde_json::from_str(&printed(&gateway, &["status", "n-bad", "--json"]).await).expect("JSON");
@@ -164,12 +167,9 @@ async fn the_gateway_and_each_notification_are_told() {
     assert_eq!((code, said.as_str()), (1, "paynotify: not found: no notification `n-none` is known\n"));
     let merchants = format!(
         "merchant  plugin       endpoint  lane  in flight  waiting  held  paused  url\n\
-         shop      plain VERSION  up        main          0        0     0  -       {url}\n"
+         shop      plain 0.1.0  up        main          0        0     0  -       {url}\n"
     );
-    let shown = printed(&gateway, &["merchants"]).await;
-    let squeezed = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let version: Vec<_> = squeezed(&shown).into_iter().skip(11).take(1).collect();
-    assert_eq!(squeezed(&shown), squeezed(&merchants.replace("VERSION", &version[0])), "{shown}");
+    assert_eq!(printed(&gateway, &["merchants"]).await, merchants);
     let plugins = settled(&printed(&gateway, &["plugins"]).await);
     assert_eq!(plugins, settled(&printed(&gateway, &["plugin", "list"]).await));
     assert_eq!(first_words(&plugins), ["plain"]);
