@@ -125,6 +125,9 @@ pub(super) async fn attempt(
     if attempt.is_none() && kept.is_none() {
         return Err(not_found(format!("nothing is known of an attempt {number} of notification `{id}`")));
     }
+    // Of the same replay, or it is another attempt's.
+    let kept =
+        kept.filter(|kept| attempt.as_ref().is_none_or(|attempt| attempt.replay == kept.transcript.replay));
     let attempt = attempt.map(|attempt| redactor.attempt(attempt));
     let record = kept.and_then(|kept| record(&kept, &parsed, &redactor));
     let notification_id = story.notification_id;

@@ -122,7 +122,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/v1/ladder", door: Door::Read, handler: || get(ladder::ladder) },
     Route { method: "GET", path: "/v1/holds", door: Door::Read, handler: || get(ladder::holds) },
     Route { method: "GET", path: "/v1/poison", door: Door::Read, handler: || get(poison::list) },
-    Route { method: "GET", path: "/v1/poison/{id}", door: Door::Read, handler: || get(poison::one) },
+    Route { method: "GET", path: "/v1/poison/{id}", door: Door::Operate, handler: || get(poison::one) },
     Route {
         method: "POST",
         path: "/v1/poison/{id}/mend",

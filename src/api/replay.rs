@@ -110,13 +110,14 @@ fn refusal(id: &NotificationId, why: NoReplay, state: &journal::State) -> String
                 "notification `{id}` has not ended: it waits for attempt {next_attempt}, which is due at {due}"
             )
         }
-        (NoReplay::UnderWay, State::Held { next_attempt, due, reason, .. }) => format!(
-            "notification `{id}` has not ended: its attempt {next_attempt} is held until {due}, because {reason}"
+        // Its reason may quote a plugin; that is in the story, redacted.
+        (NoReplay::UnderWay, State::Held { next_attempt, due, cause, .. }) => format!(
+            "notification `{id}` has not ended: its attempt {next_attempt} is held until {due} ({cause})"
         ),
         (NoReplay::UnderWay, State::Received | State::Accepted | State::Ended { .. }) => {
             format!("notification `{id}` has not ended: it waits for its first attempt")
         }
-        (NoReplay::Untold | NoReplay::Abandoned | NoReplay::EndedSince, _) => {
+        (NoReplay::Untold | NoReplay::Abandoned | NoReplay::EndedSince | NoReplay::TooMany, _) => {
             format!("notification `{id}`: {why}")
         }
     }

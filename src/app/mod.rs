@@ -74,8 +74,10 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if let Some(outcomes) = &config.outcomes {
         deliverer = deliverer.telling(outcomes::endpoint(outcomes)?, told);
     }
-    // Before anything is attempted.
-    deliverer.pauses().look().await?;
+    // Before anything is attempted, if the journal is there; otherwise by the first attempt.
+    if let Err(error) = deliverer.pauses().look().await {
+        tracing::warn!(%error, "whether merchants are paused is not known yet: nothing is attempted before it is");
+    }
     let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
     let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
     let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);

@@ -64,10 +64,7 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());
             record.reply = Some(excerpt(&reply));
-            let judged = match kept {
-                Some(kept) => plugin.judge_kept(kept, &reply).await,
-                None => plugin.judge_under(notification, conditions, &context, &reply).await,
-            };
+            let judged = plugin.judge_with(kept, notification, conditions, &context, &reply).await;
             if let Some(transcript) = &mut transcript {
                 transcript.add_reply(&reply, &judged);
             }

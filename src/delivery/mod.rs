@@ -311,8 +311,13 @@ impl Deliverer {
     async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
-        if self.pauses.of(id).is_some() {
-            return held(HoldReason::Paused);
+        match self.pauses.holds(id).await {
+            Ok(false) => {}
+            Ok(true) => return held(HoldReason::Paused),
+            Err(error) => {
+                tracing::warn!(%notification, %error, "whether its merchant is paused is not known yet; it is held for a moment");
+                return held(HoldReason::GatewayBusy);
+            }
         }
         let Some(merchant) = merchant else { return held(HoldReason::UnknownMerchant) };
         let slots = match envelope.lane {

@@ -7,7 +7,7 @@
 //! When a pause ends, what was held for it is released by whichever gateway sees that first. One that sees it later releases
 //! what was held meanwhile by others that had not seen it: nothing is released twice, because what is released is due at once.
 //!
-//! While the journal cannot be read, the last that was seen holds.
+//! While the journal cannot be read, the last that was seen holds. Before anything was seen, nobody is told anything.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,7 +26,8 @@ pub const LOOK: Duration = Duration::from_secs(2);
 pub struct Pauses {
     journal: Arc<dyn Journal>,
     releases: Releases,
-    known: RwLock<Arc<HashMap<MerchantId, Pause>>>,
+    /// Nothing until the first good look.
+    known: RwLock<Option<Arc<HashMap<MerchantId, Pause>>>>,
     /// Held from the question to its effect, so that an older answer never takes the place of a newer one.
     looking: Mutex<()>,
 }
@@ -43,6 +44,17 @@ impl Pauses {
         self.known().get(merchant).cloned()
     }
 
+    /// Whether nothing is to be attempted for the merchant. Asks the journal if nobody has yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read, and never could.
+    pub(super) async fn holds(&self, merchant: &MerchantId) -> Result<bool, JournalError> {
+        if self.seen().is_none() {
+            self.look().await?;
+        }
+        Ok(self.known().contains_key(merchant))
+    }
+
     /// Asks the journal, and has take effect what it says before this returns.
     ///
     /// # Errors
@@ -57,7 +69,7 @@ impl Pauses {
             tracing::warn!(%merchant, "it is paused: what is for it is held until it is resumed");
         }
         let ended: Vec<_> = before.keys().filter(|merchant| !now.contains_key(*merchant)).cloned().collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(now));
         for merchant in &ended {
             tracing::info!(%merchant, "it is resumed");
         }
@@ -85,6 +97,10 @@ impl Pauses {
     }
 
     fn known(&self) -> Arc<HashMap<MerchantId, Pause>> {
-        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+        self.seen().unwrap_or_default()
+    }
+
+    fn seen(&self) -> Option<Arc<HashMap<MerchantId, Pause>>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Deliverer;
 use crate::clock;
-use crate::domain::{HoldReason, MerchantId, Moment};
+use crate::domain::{Envelope, HoldReason, Lane, MerchantId, Moment};
 use crate::journal::{Release, ReleasePlace};
 
 /// How many are sought and published at once.
@@ -122,9 +122,14 @@ impl Deliverer {
                 return None;
             }
         };
-        let published =
-            join_all(released.envelopes.iter().map(|envelope| self.broker.hasten(envelope))).await;
-        for (envelope, result) in released.envelopes.iter().zip(&published) {
+        // By the slow lane, so that a merchant of whom much was held does not stand before what is new for others.
+        let envelopes: Vec<_> = released
+            .envelopes
+            .into_iter()
+            .map(|envelope| Envelope { lane: Lane::Slow, ..envelope })
+            .collect();
+        let published = join_all(envelopes.iter().map(|envelope| self.broker.hasten(envelope))).await;
+        for (envelope, result) in envelopes.iter().zip(&published) {
             if let Err(error) = result {
                 let notification = envelope.notification.id();
                 tracing::warn!(%notification, %error, "it could not be released, and comes back by itself");

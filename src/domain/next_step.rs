@@ -154,7 +154,9 @@ impl HoldReason {
         };
         match self {
             Self::GatewayBusy | Self::UnknownMerchant => doubling(1, 64),
-            Self::PluginFault(_) | Self::AddressRefused | Self::Paused => doubling(4, 256),
+            Self::PluginFault(_) | Self::AddressRefused => doubling(4, 256),
+            // The end of the pause brings it forward; until then all that waits is work for nothing.
+            Self::Paused => doubling(4, 2 * 3_600),
             Self::BreakerOpen { until } => doubling(4, 256).max(until.since(now)),
             Self::MerchantBusy { until } | Self::OverRate { until } | Self::EndpointDown { until } => {
                 until.since(now).max(Duration::from_millis(1))

@@ -27,6 +27,9 @@ pub enum NoReplay {
     /// Its end is being told.
     #[error("it has ended, and the payment centre is being told of that: ask again in a moment")]
     Untold,
+    /// No number is left.
+    #[error("it was begun anew as often as can be counted")]
+    TooMany,
     /// Its message lies in the poison queue.
     #[error(
         "it was abandoned, and lies whole in the poison queue: once what held it is mended, put it back from there \
@@ -74,7 +77,7 @@ pub fn begin_anew(
         due: now,
         first_seen: ending.first_seen,
         held: None,
-        replay: ending.replay.saturating_add(1),
+        replay: ending.replay.checked_add(1).ok_or(NoReplay::TooMany)?,
     })
 }
 

@@ -191,9 +191,10 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     pub(super) fn is_weighty(&self) -> bool {
-        let Self { accepts, messages: _, records, attempts, transcripts: _, operations, .. } = self;
+        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, operations, .. } = self;
         // A transcript comes with its record.
         !(accepts.is_empty()
+            && accepted.is_empty()
             && records.is_empty()
             && attempts.is_empty()
             && operations.is_empty())

@@ -5,7 +5,8 @@
 //!
 //! An attempt may begin as soon as its beginning is committed. Everything else is answered when it outlasts a machine that loses
 //! power; where a commit does not see to that by itself, the disk is waited for beside the next groups ([`Database::sync`]), once
-//! for all that were committed meanwhile.
+//! for all that were committed meanwhile. Should the disk fail then, nobody knows what is on it: the journal ends, and the gateway
+//! with it, and a new start finds out.
 //!
 //! A database that is away is waited for: the group stays in hand for as long as the journal's patience lasts, while others wait
 //! in the queue, and then at its door. Then each is told that nothing was written, and asks again or not as it likes.
@@ -42,8 +43,8 @@ pub(super) trait Database: Send {
     async fn write(&mut self, group: &Arc<Group>) -> Result<Written, Fault>;
 
     /// What makes all that has been written by now outlast a machine that loses power. Nothing, if a commit does.
-    fn sync(&mut self) -> Result<Option<Sync>, Fault> {
-        Ok(None)
+    fn sync(&mut self) -> Option<Sync> {
+        None
     }
 
     /// Finds out whether it is there. A file is, as long as it is open.
@@ -97,7 +98,12 @@ impl Writer {
             let healthy = self.health.borrow().is_ok();
             let until_trim = trim_at.saturating_duration_since(Instant::now());
             let wait = if healthy { LOOK.min(until_trim) } else { LOOK };
-            match timeout(wait, self.waiting.recv_many(&mut taken, self.batch)).await {
+            let received = tokio::select! {
+                biased;
+                () = syncing.closed() => break,
+                received = timeout(wait, self.waiting.recv_many(&mut taken, self.batch)) => received,
+            };
+            match received {
                 Ok(0) => break,
                 Ok(_) => {
                     if busy {
@@ -162,13 +168,9 @@ impl Writer {
             return;
         }
         match self.database.sync() {
-            Ok(None) => group.answer(written),
-            // The syncer is there for as long as this is, or has panicked, and then nobody is answered.
-            Ok(Some(sync)) => drop(syncing.send(Syncing { sync, group, written }).await),
-            Err(fault) => {
-                group.refuse(|| error(place, &fault));
-                self.note::<()>(&Err(fault));
-            }
+            None => group.answer(written),
+            // Without a syncer nobody is answered any more, and the writer ends, too.
+            Some(sync) => drop(syncing.send(Syncing { sync, group, written }).await),
         }
     }
 
@@ -221,7 +223,7 @@ struct Syncing {
     written: Written,
 }
 
-/// The task that waits for the disk. The writer's own.
+/// The task that waits for the disk. The writer's own, and its end is the writer's.
 struct Syncer {
     waiting: mpsc::Receiver<Syncing>,
     place: String,
@@ -241,9 +243,11 @@ impl Syncer {
             match sync.await {
                 Ok(()) => groups.into_iter().for_each(|(group, written)| group.answer(written)),
                 Err(fault) => {
-                    // What may be lost is written again by whoever asked, and waited for anew.
+                    tracing::error!(problem = fault.problem, journal = %self.place, "the disk has not taken what was written, and what is on it is not known: the journal ends");
                     groups.into_iter().for_each(|(group, _)| group.refuse(|| error(&self.place, &fault)));
                     note::<()>(&self.health, &self.place, &Err(fault));
+                    // Whoever waits behind these is not answered, either.
+                    return;
                 }
             }
         }

@@ -260,6 +260,30 @@ impl Plugin {
         called
     }
 
+    /// As [`Self::judge_under`], by the instance that was kept, if one was. What that one fails at, a fresh one is asked: the
+    /// reply is there, and is not to be asked for again because a plugin does not bear being called twice.
+    pub async fn judge_with(
+        &self,
+        kept: Option<Kept>,
+        notification: &Notification,
+        conditions: Conditions,
+        attempt: &AttemptContext,
+        reply: &Reply,
+    ) -> Called<Verdict> {
+        if let Some(kept) = kept {
+            let called = self.judge_kept(kept, reply).await;
+            match &called.result {
+                // One that takes too long would do so again.
+                Ok(_) | Err(CallError::Busy | CallError::Fault(Fault::TimedOut(_))) => return called,
+                Err(CallError::Fault(fault)) => {
+                    let plugin = &self.description().name;
+                    tracing::warn!(plugin, %fault, "the instance that has formatted could not judge; a fresh one is asked");
+                }
+            }
+        }
+        self.judge_under(notification, conditions, attempt, reply).await
+    }
+
     async fn judge_in(&self, instance: Instance, subject: Arc<Subject>, reply: &Reply) -> Called<Verdict> {
         let reply = convert::reply(reply);
         let (called, _) = self
@@ -340,6 +364,8 @@ impl Callee {
         let running = instance.running();
         let call = async move {
             let Instance { mut store, mut plugin } = instance;
+            // From now on: it may have waited for its place, or over a POST.
+            store.set_epoch_deadline(1);
             let result = async {
                 let plugin = match plugin.take() {
                     Some(started) => plugin.insert(started),
@@ -361,7 +387,7 @@ impl Callee {
                 };
                 classify(&error, &circumstances)
             });
-            let is_small = store.data().memory_used() <= settings.kept_memory;
+            let is_small = store.data().weight() <= settings.kept_memory;
             let room = room.filter(|_| result.is_ok() && is_small);
             let kept = room.map(|room| (Instance { store, plugin }, room));
             drop(place);

@@ -2,17 +2,16 @@
 //! the POST to judge the reply.
 //!
 //! The rule: an instance serves one attempt of one notification, and never another. Whether the call that judges gets
-//! the instance that formatted or a fresh one depends on the gateway's load, so nothing may depend on it: each call begins
-//! with bounds of its own, and a plugin that remembers something between the two is told by the kit
-//! (`paynotify plugin check`) that it must not.
+//! the instance that formatted or a fresh one depends on the gateway's load, so nothing may depend on it: the call that judges
+//! begins with time, host calls and lines of its own, and `paynotify plugin check` has replies judged both ways.
 
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 
-use super::bindings::paynotify::merchant::types as wit;
 use super::bindings::MerchantPlugin;
+use super::bindings::paynotify::merchant::types as wit;
 use super::call::AttemptContext;
 use super::conditions::{Conditions, EndpointRecord};
 use super::convert;
@@ -82,7 +81,6 @@ impl Instance {
     pub(super) fn running(&self) -> Arc<Running> {
         self.store.data().running()
     }
-
 }
 
 /// An instance that has written its attempt's request, and is kept to judge the reply. Its memory is given back when it

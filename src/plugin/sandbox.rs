@@ -69,6 +69,8 @@ pub(super) struct Guest {
     lines: Lines,
     host_calls_left: u32,
     memory_used: usize,
+    /// Of all tables, in bytes.
+    tables_used: usize,
     running: Arc<Running>,
     settings: Arc<Settings>,
 }
@@ -88,6 +90,7 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
         lines,
         host_calls_left: settings.host_calls,
         memory_used: 0,
+        tables_used: 0,
         running: Arc::clone(&running),
         settings: Arc::clone(settings),
     };
@@ -106,7 +109,8 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     store
 }
 
-/// Gives the guest its bounds anew, for its next call. Its memory stays counted, and its monotonic clock never goes back.
+/// Gives the guest its bounds anew, for its next call: of bytes and calls into the gateway, of lines and of time. What it has
+/// stays counted, memory and handles, and its monotonic clock never goes back.
 pub(super) fn begin_again(store: &mut Store<Guest>) {
     begin(store);
     let guest = store.data_mut();
@@ -119,7 +123,6 @@ pub(super) fn begin_again(store: &mut Store<Guest>) {
 
 fn begin(store: &mut Store<Guest>) {
     store.set_hostcall_fuel(store.data().settings.host_call_bytes);
-    store.set_epoch_deadline(1);
 }
 
 impl Guest {
@@ -127,8 +130,9 @@ impl Guest {
         Arc::clone(&self.running)
     }
 
-    pub(super) fn memory_used(&self) -> usize {
-        self.memory_used
+    /// All that it takes up while it is kept, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.memory_used.saturating_add(self.tables_used)
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -180,10 +184,12 @@ impl ResourceLimiter for Guest {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired > self.settings.table_elements {
             return Err(Limit::TableElements(self.settings.table_elements).into());
         }
+        let grown = desired.saturating_sub(current).saturating_mul(size_of::<usize>());
+        self.tables_used = self.tables_used.saturating_add(grown);
         Ok(true)
     }
 

@@ -32,12 +32,14 @@ use super::engine::TICK;
 pub(super) const SHORT: Duration = Duration::from_millis(20);
 /// So many of a plugin's calls begin as long ones after one that was.
 const LONG_AFTERWARDS: u32 = 32;
-/// A call of at most so long is quick: one of a Rust guest takes a tenth of it.
-const QUICK: Duration = Duration::from_micros(500);
+/// A call of at most so long is quick: one of a Rust guest takes a quarter of it.
+const QUICK: Duration = Duration::from_micros(200);
 /// So many calls in a row must have been quick before the next begins where it is made.
 const TRUSTED_AFTER: i32 = 64;
-/// How far from that a plugin is after a call of a tick or longer: with as many quick calls between two that hold up a thread
-/// of the gateway for a tick, they take a thousandth of it at most.
+/// A call that began where it was made and took so long has held up a thread of the gateway.
+const HELD_UP: Duration = Duration::from_millis(1);
+/// How far from trust a plugin is after that, or after a call of a tick or longer: so many quick calls later it would take a few
+/// thousandths of such a thread at most.
 const DISTRUSTED_FOR: i32 = -20_000;
 /// The priority of long calls (nice(2)): the lowest that a thread can give itself. With more of the processors' time
 /// they would be felt; so a machine that is busy for a long time keeps them waiting for as long.
@@ -74,7 +76,8 @@ impl GuestThreads {
         pace: &Pace,
     ) -> Result<R, Panicked> {
         let mut call = Call { call: Box::pin(call), running: Arc::clone(running) };
-        let called = match pace.begins() {
+        let begins = pace.begins();
+        let called = match begins {
             Begins::Here => match call.begin_here().await {
                 Some(called) => called,
                 None => self.begin_short(call).await,
@@ -82,7 +85,7 @@ impl GuestThreads {
             Begins::Short => self.begin_short(call).await,
             Begins::Long => self.long.run(call).await,
         };
-        pace.has_made_one(running.so_far());
+        pace.has_made_one(running.so_far(), begins);
         called
     }
 
@@ -162,12 +165,12 @@ impl Pace {
         }
     }
 
-    fn has_made_one(&self, running: Duration) {
+    fn has_made_one(&self, running: Duration, begins: Begins) {
         let long = |long: u32| Some(if running > SHORT { LONG_AFTERWARDS } else { long.saturating_sub(1) });
         let quick = |quick: i32| {
             Some(if running <= QUICK {
                 quick.saturating_add(1).min(TRUSTED_AFTER)
-            } else if running < TICK {
+            } else if running < TICK && (begins != Begins::Here || running < HELD_UP) {
                 quick.min(0)
             } else {
                 DISTRUSTED_FOR
@@ -316,7 +319,7 @@ mod tests {
         let nice = || rustix::process::nice(0).expect("told");
         let (ours, running) = (nice(), Arc::default());
         assert_eq!(threads.run(async move { nice() }, &running, &pace).await.expect("no panic"), ours);
-        pace.has_made_one(2 * SHORT);
+        pace.has_made_one(2 * SHORT, Begins::Short);
         let stepped_back = threads.run(async move { nice() }, &running, &pace).await.expect("no panic");
         assert!(stepped_back > ours, "{stepped_back}, not {ours}");
     }

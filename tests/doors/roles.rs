@@ -67,7 +67,7 @@ const ROWS: [Row; 26] = [
     row("GET", "/v1/ladder", "/v1/ladder", READS, 401),
     row("GET", "/v1/holds", "/v1/holds", READS, 401),
     row("GET", "/v1/poison", "/v1/poison", READS, 401),
-    row("GET", "/v1/poison/{id}", "/v1/poison/none", [403, 404, 404, 403, 403], 401),
+    row("GET", "/v1/poison/{id}", "/v1/poison/none", [403, 403, 404, 403, 403], 401),
     row("POST", "/v1/poison/{id}/mend", "/v1/poison/none/mend", OPERATES, 401),
     row("POST", "/v1/poison/{id}/discard", "/v1/poison/none/discard", OPERATES, 401),
     row("GET", "/v1/audit", "/v1/audit", READS, 401),
@@ -100,6 +100,8 @@ async fn each_door_opens_for_its_roles_alone() {
     let merchant = StubMerchant::start(always(Answer::Confirm)).await;
     let tokens = tokens();
     let lines: String = tokens.values().map(|made| made.lines.as_str()).collect();
+    // One request for each route, at once.
+    let lines = format!("merchant_requests_per_second = 1000\n{lines}");
     let mut gateway = Gateway::with_api(Store::Embedded, &lines, "");
     gateway.merchant("shop", &merchant.url("/"), "");
     gateway.start();

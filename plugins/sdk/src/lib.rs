@@ -61,7 +61,7 @@ pub mod encode;
 pub mod event;
 pub mod form;
 pub mod json;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(feature = "memory", target_arch = "wasm32", not(target_feature = "atomics")))]
 mod memory;
 pub mod money;
 pub mod percent;

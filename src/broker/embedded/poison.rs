@@ -33,7 +33,8 @@ pub(super) fn answer(connection: &Connection, ask: Ask, terms: Terms) -> Result<
     const ONE: &str = "SELECT number, poisoned_at, reason, body, headers FROM poison WHERE number = ?1";
     match ask {
         Ask::Count => {
-            let count = connection.query_row("SELECT count(*) FROM poison", [], |row| row.get::<_, i64>(0))?;
+            let count =
+                connection.query_row("SELECT count(*) FROM poison", [], |row| row.get::<_, i64>(0))?;
             Ok(Told::Count(count.unsigned_abs()))
         }
         Ask::List { skip, most } => list(connection, skip, most).map(Told::Page),

@@ -197,7 +197,8 @@ pub(super) fn due(
 pub(super) fn next_due(connection: &Connection, lane: Lane, now: Moment) -> Result<Option<Moment>> {
     let mut select =
         connection.prepare_cached("SELECT min(due) FROM message WHERE lane = ?2 AND due > ?1")?;
-    let due = select.query_row([now.unix_milliseconds(), number_of(lane)], |row| row.get::<_, Option<i64>>(0))?;
+    let due =
+        select.query_row([now.unix_milliseconds(), number_of(lane)], |row| row.get::<_, Option<i64>>(0))?;
     Ok(due.map(Moment::from_unix_milliseconds))
 }
 

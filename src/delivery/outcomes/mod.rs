@@ -227,7 +227,9 @@ impl Deliverer {
                 }
                 if is_last && matches!(told, Told::All) {
                     // A journal that is away may miss the note; then all are told again.
-                    let _ = timeout(LAST_WORD, self.journal.told(&held.event.notification_id, held.event.replay)).await;
+                    let _ =
+                        timeout(LAST_WORD, self.journal.told(&held.event.notification_id, held.event.replay))
+                            .await;
                 }
             }
         }

@@ -41,7 +41,7 @@ async fn replay(connection: &mut PgConnection, wanted: &ReplayOrder) -> Result<R
             States::of([(id, order.at, &state)].into_iter()).write(connection).await?;
             let untold = query("UPDATE notification SET told = false WHERE id = $1");
             untold.bind(id.as_str()).execute(&mut *connection).await?;
-            query("INSERT INTO replay VALUES ($1, $2, $3, $4, $5)")
+            query("INSERT INTO replay VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING")
                 .bind(id.as_str())
                 .bind(i64::from(number))
                 .bind(order.at.unix_milliseconds())

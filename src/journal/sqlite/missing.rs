@@ -18,10 +18,9 @@ pub(super) fn take(connection: &Connection, search: &Search, sought: Sought) -> 
             .prepare_cached(TAKE_UNDER_WAY)?
             .query_map(params![now, before, most, heard_before.to_string()], found)?
             .collect(),
-        Sought::Untold => connection
-            .prepare_cached(TAKE_UNTOLD)?
-            .query_map(params![now, before, most], found)?
-            .collect(),
+        Sought::Untold => {
+            connection.prepare_cached(TAKE_UNTOLD)?.query_map(params![now, before, most], found)?.collect()
+        }
     }
 }
 

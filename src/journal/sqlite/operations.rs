@@ -39,7 +39,7 @@ fn replay(connection: &Connection, wanted: &ReplayOrder) -> rusqlite::Result<Rep
             let (state, at) = (json(&state), order.at.unix_milliseconds());
             connection.prepare_cached(BEGIN_ANEW)?.execute(params![id.as_str(), state, at])?;
             connection
-                .prepare_cached("INSERT INTO replay VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .prepare_cached("INSERT INTO replay VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
                 .execute(params![id.as_str(), number, at, order.by, order.reason])?;
             if wanted.audited {
                 let (whom, order) = (id.as_str().to_owned(), order.clone());

@@ -42,7 +42,8 @@ pub(super) fn write(
         let Transcript { number, content, replay, .. } = transcript;
         insert.execute(params![id.as_str(), number, at.unix_milliseconds(), content, replay])?;
     }
-    let (last, written) = (connection.last_insert_rowid(), i64::try_from(transcripts.len()).unwrap_or(i64::MAX));
+    let (last, written) =
+        (connection.last_insert_rowid(), i64::try_from(transcripts.len()).unwrap_or(i64::MAX));
     if last / GO_AFTER == last.saturating_sub(written) / GO_AFTER {
         return Ok(());
     }

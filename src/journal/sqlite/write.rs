@@ -29,9 +29,9 @@ impl Database for File {
         Ok(self.file.transaction(move |connection| write_rows(connection, &group, &living, kept)).await?)
     }
 
-    fn sync(&mut self) -> std::result::Result<Option<Sync>, Fault> {
-        let sync = self.file.sync()?;
-        Ok(Some(Box::pin(async { Ok(sync.await?) })))
+    fn sync(&mut self) -> Option<Sync> {
+        let sync = self.file.sync();
+        Some(Box::pin(async { Ok(sync.await?) }))
     }
 
     async fn try_to_write(&mut self) -> std::result::Result<(), Fault> {
@@ -176,7 +176,8 @@ const BEGIN: &str = "INSERT INTO notification
     (id, merchant_id, merchant_order_id, first_seen, updated_at, digest, raw, state,
     begun_replay, begun_attempt, begun_holds, begun_by, begun_at, begun_again)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-    ON CONFLICT (id) DO UPDATE SET begun_replay = excluded.begun_replay, begun_attempt = excluded.begun_attempt,
+    ON CONFLICT (id) DO UPDATE SET state = iif(phase = 'received', excluded.state, state),
+    begun_replay = excluded.begun_replay, begun_attempt = excluded.begun_attempt,
     begun_holds = excluded.begun_holds, begun_by = excluded.begun_by, begun_at = excluded.begun_at,
     begun_again = excluded.begun_again";
 

@@ -51,6 +51,9 @@ pub(super) async fn check(
         &replies,
     )
     .await;
+    for (shop, expected) in shops.iter().zip(&expected) {
+        judge_after_formatting(&mut outcome, &subject.plugin, notification, shop, &replies, expected).await;
+    }
     for pooling in [true, false] {
         let host = Host::new(Settings { pooling, ..Settings::default() })?;
         match host.load(file).await {
@@ -91,6 +94,29 @@ async fn run(plugin: &Plugin, notification: &Notification, shop: &Shop, replies:
         verdicts.push(verdict.map_err(words));
     }
     Run { request: request.map(|request: Request| CaseRequest::of(&request)).map_err(words), verdicts }
+}
+
+/// A reply is judged by the instance that has formatted the request, while the gateway has room for it, or by a fresh one.
+async fn judge_after_formatting(
+    outcome: &mut Outcome,
+    plugin: &Plugin,
+    notification: &Notification,
+    shop: &Shop,
+    replies: &[Answer],
+    expected: &Run,
+) {
+    for (answer, expected) in replies.iter().zip(&expected.verdicts) {
+        let formatted = plugin.format_and_keep(notification, (&shop.endpoint).into(), &shop.attempt).await;
+        let (_, Some(kept)) = formatted else { continue };
+        let judged = plugin.judge_kept(kept, &answer.reply).await.result.map_err(|error| error.to_string());
+        if judged != *expected {
+            outcome.wrong(
+                "a reply is judged otherwise by the instance that has formatted the request than by a fresh one",
+                "keep nothing from one call to the next",
+            );
+            return;
+        }
+    }
 }
 
 async fn compare(

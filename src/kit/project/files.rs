@@ -112,6 +112,7 @@ const RUST: &[File] = &[
     file!("vendor/paynotify-plugin/src/form.rs", "plugins/sdk/src/form.rs"),
     file!("vendor/paynotify-plugin/src/json.rs", "plugins/sdk/src/json.rs"),
     file!("vendor/paynotify-plugin/src/lib.rs", "plugins/sdk/src/lib.rs"),
+    file!("vendor/paynotify-plugin/src/memory.rs", "plugins/sdk/src/memory.rs"),
     file!("vendor/paynotify-plugin/src/money.rs", "plugins/sdk/src/money.rs"),
     file!("vendor/paynotify-plugin/src/percent.rs", "plugins/sdk/src/percent.rs"),
     file!("vendor/paynotify-plugin/src/plugin.rs", "plugins/sdk/src/plugin.rs"),

@@ -2,7 +2,7 @@
 //! means to people.
 //!
 //! The rule: a file is touched only when it is known to be ours and of a version that we know. It has one connection that
-//! writes, a [`Writable`], which works on threads where waiting is allowed: a whole group of rows in one go, because going
+//! writes, a [`Writable`], which works on a thread of its own: a whole group of rows in one go, because going
 //! to another thread and back for each statement takes longer than the statement. Whoever only reads has connections of
 //! sqlx's ([`options`]).
 //!
@@ -11,15 +11,18 @@
 //!
 //! Absent on purpose: queries. Each file's own module has its own.
 
+mod thread;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, query_scalar};
+
+use thread::Owner;
 
 /// What a file is, and how it came to be: one step for each version.
 #[derive(Debug)]
@@ -103,11 +106,9 @@ impl Problem {
 
 /// A file that is open for writing.
 pub(crate) struct Writable {
-    /// There, but while something works with it.
-    connection: Option<Connection>,
-    write_ahead_log: PathBuf,
-    /// Opened when it is needed first: there is none before something is written.
-    log: Option<Arc<File>>,
+    connection: Owner<Connection>,
+    /// The write-ahead log, beside the file.
+    log: Owner<File>,
 }
 
 /// What a commit outlasts.
@@ -127,11 +128,14 @@ impl Writable {
         schema: &'static Schema,
         durability: Durability,
     ) -> Result<Self, Problem> {
-        let mut write_ahead_log = place.file.clone().into_os_string();
-        write_ahead_log.push("-wal");
+        let mut log = place.file.clone().into_os_string();
+        log.push("-wal");
         let place = place.clone();
-        let connection = blocking(move || open(&place, schema, durability)).await?;
-        Ok(Self { connection: Some(connection), write_ahead_log: write_ahead_log.into(), log: None })
+        let connection = Owner::start("sqlite", move || open(&place, schema, durability)).await?;
+        // SQLite has its locks on the file and on the one with the ending `-shm`; closing this one ends none. It is there for
+        // as long as the connection is.
+        let log = Owner::start("sqlite-sync", move || open_log(Path::new(&log))).await?;
+        Ok(Self { connection, log })
     }
 
     /// Does that with the connection, where waiting is allowed.
@@ -139,16 +143,7 @@ impl Writable {
         &mut self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Some(mut connection) = self.connection.take() else {
-            return Err(Problem::Other("a write was cut off; only a new start mends it".to_owned()));
-        };
-        let (connection, done) = blocking(move || {
-            let done = work(&mut connection);
-            (connection, done)
-        })
-        .await;
-        self.connection = Some(connection);
-        Ok(done?)
+        Ok(self.connection.ask(work).await?)
     }
 
     /// The same within a transaction, which is committed if it goes well and leaves nothing if not.
@@ -162,24 +157,12 @@ impl Writable {
     /// What makes all commits up to now outlast a loss of power. It needs the file no more, so that others can be written
     /// meanwhile.
     ///
-    /// SQLite itself syncs the log before anything of it goes into the file, so what has gone there is safe already.
-    pub(crate) fn sync(&mut self) -> Result<impl Future<Output = Result<(), Problem>> + Send + use<>, Problem> {
-        if self.log.is_none() {
-            // SQLite has its locks on the file and on the one with the ending `-shm`; closing this one ends none.
-            let log = OpenOptions::new().read(true).write(true).open(&self.write_ahead_log)?;
-            // The name must be there, too.
-            if let Some(folder) = self.write_ahead_log.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                File::open(folder)?.sync_all()?;
-            }
-            self.log = Some(Arc::new(log));
-        }
+    /// SQLite itself syncs the log before anything of it goes into the file, so what has gone there is safe already. Should
+    /// this fail, nobody knows any more what of the log is on the disk, and no later success says so: the file is to be
+    /// opened anew.
+    pub(crate) fn sync(&self) -> impl Future<Output = Result<(), Problem>> + Send + use<> {
         let log = self.log.clone();
-        Ok(async move {
-            match log {
-                Some(log) => Ok(blocking(move || log.sync_data()).await?),
-                None => Ok(()),
-            }
-        })
+        async move { Ok(log.ask(|log| log.sync_data()).await?) }
     }
 
     /// Writes something and takes it away again: whether the file can be written and may grow. Every schema has the
@@ -191,25 +174,23 @@ impl Writable {
         .await
     }
 
-    /// Ends it.
+    /// Ends it. When this returns, the file is closed.
     pub(crate) async fn close(self) -> Result<(), Problem> {
-        match self.connection {
-            Some(connection) => Ok(blocking(move || connection.close().map_err(|(_, error)| error)).await?),
-            None => Ok(()),
-        }
+        // The connection goes, and what takes its place is of no file.
+        let closed = self.connection.ask(|connection| {
+            let nothing = Connection::open_in_memory()?;
+            std::mem::replace(connection, nothing).close().map_err(|(_, error)| error)
+        });
+        Ok(closed.await?)
     }
 }
 
-/// Does that on a thread where waiting is allowed. A panic goes on to whoever waits.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down ends what has not begun yet; nobody waits for it then.
-            Err(_) => std::future::pending().await,
-        },
-    }
+/// The log, and its name on the disk.
+fn open_log(file: &Path) -> Result<File, io::Error> {
+    let log = OpenOptions::new().read(true).write(true).open(file)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(log)
 }
 
 /// It has the right to write from its beginning, so that it cannot fail for want of it halfway. rusqlite's own
@@ -218,6 +199,10 @@ pub(crate) fn transaction<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
+    if !connection.is_autocommit() {
+        // One that neither commit nor rollback has ended.
+        connection.execute_batch("ROLLBACK")?;
+    }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let done = work(connection).and_then(|good| {
         connection.prepare_cached("COMMIT")?.execute([])?;
@@ -253,13 +238,21 @@ fn open(place: &Place, schema: &Schema, durability: Durability) -> Result<Connec
         Durability::Process => "NORMAL",
         Durability::Disk => "FULL",
     };
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Problem::Other(format!("there is no write-ahead log in that place, but `{mode}`")));
+    }
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", PAGES_IN_LOG)?;
     connection.pragma_update(None, "cache_size", -CACHE)?;
     let page = number(&connection, "PRAGMA page_size")?;
     let largest = i64::try_from(place.largest).unwrap_or(i64::MAX) / page.max(1);
     connection.pragma_update(None, "max_page_count", largest.clamp(1, i64::from(u32::MAX - 1)))?;
+    // What a process before this one has left in the log goes into the file, and onto the disk: should its last sync have
+    // failed, this is the next. Another process that has the file may hinder it, and does the same with its own.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    // Makes the log, if there is none.
+    transaction(&connection, |_| Ok(()))?;
     Ok(connection)
 }
 
