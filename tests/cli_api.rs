@@ -327,7 +327,7 @@ impl Drop for Running {
 }
 
 /// A `tail` that listens already, and its lines.
-async fn tail(
+fn tail(
     gateway: &Gateway,
     arguments: &[&str],
 ) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
@@ -348,8 +348,8 @@ async fn tail(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_are_shown_as_they_happen() {
     let (mut gateway, merchant) = gateway().await;
-    let (mut people, mut lines) = tail(&gateway, &["--merchant", "shop"]).await;
-    let (mut machine, mut documents) = tail(&gateway, &["--json"]).await;
+    let (mut people, mut lines) = tail(&gateway, &["--merchant", "shop"]);
+    let (mut machine, mut documents) = tail(&gateway, &["--json"]);
     // Each says something once it listens: until then, one after the other is sent.
     let mut number = 0;
     let (line, document) = loop {

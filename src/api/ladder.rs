@@ -1,6 +1,6 @@
 //! `GET /v1/ladder` and `GET /v1/holds`: what waits where, how much of it, and since when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -31,7 +31,7 @@ pub(super) async fn ladder(State(api): State<Api>) -> Result<Response, Problem> 
     let counts = &counted.counts;
     let (rungs, anew) =
         rungs(counts, api.merchants.ladder_ms(""), |merchant| api.merchants.ladder_ms(merchant));
-    let slow = api.merchants.slow();
+    let slow: HashSet<_> = api.merchants.slow().into_iter().collect();
     let in_slow_lane = counts.waiting.iter().filter(|count| slow.contains(&count.merchant));
     let mut ended: Map<String, Value> = ["stopped", "exhausted", "abandoned"]
         .map(|outcome| (outcome.to_owned(), 0.into()))

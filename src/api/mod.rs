@@ -179,7 +179,10 @@ pub struct Api {
     secrets: Arc<dyn Secrets>,
     live: Live,
     counts: Arc<counts::Latest>,
+    /// Of those who bring notifications.
     turns: Arc<turns::Turns>,
+    /// Of operators, whom those need not wait for: what both do the journal decides.
+    operating: Arc<turns::Turns>,
     metrics: Arc<metrics::Metrics>,
 }
 
@@ -189,14 +192,27 @@ impl Api {
     pub fn new(upon: Upon, registry: Registry) -> Self {
         let Upon { broker, journal, plugins, merchants, replays, secrets, live } = upon;
         let metrics = Arc::new(metrics::Metrics::new(registry));
-        let (counts, turns) = (Arc::default(), Arc::default());
-        Self { broker, journal, plugins, merchants, replays, secrets, live, counts, turns, metrics }
+        let (counts, turns, operating) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            broker,
+            journal,
+            plugins,
+            merchants,
+            replays,
+            secrets,
+            live,
+            counts,
+            turns,
+            operating,
+            metrics,
+        }
     }
 
     /// Waits until every record that was being taken in has been, or was refused. To be called when the routes are
     /// served no more, and the journal still is there.
     pub async fn finish(&self) {
         self.turns.finish().await;
+        self.operating.finish().await;
     }
 
     /// The routes, each behind its door. Of the settings it takes whom to let in, how often, and how long a body may be.

@@ -76,7 +76,7 @@ pub(super) async fn mend(
     };
     let order = reason.order(&caller);
     let notification = envelope.notification.id().clone();
-    let turns = api.turns.clone();
+    let turns = api.operating.clone();
     // An operator who goes away does not cut this off in the middle.
     let mended = turns.take(&notification, async move { put_back(&api, &id, envelope, order).await }).await;
     mended.unwrap_or_else(|| Err(unavailable("the request ended by a fault of the gateway")))

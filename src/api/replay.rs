@@ -80,7 +80,7 @@ pub(super) async fn replay(
     let order = reason.order(&caller);
     let wanted = ReplayOrder { id: id.clone(), route: ReplayRoute::Id, order, audited: true };
     // An operator who goes away does not cut this off in the middle.
-    let (turns, asked) = (api.turns.clone(), id.clone());
+    let (turns, asked) = (api.operating.clone(), id.clone());
     let begun =
         turns.take(&asked, async move { begin_anew(&*api.journal, &*api.broker, wanted).await }).await;
     match begun.ok_or_else(|| unavailable("the request ended by a fault of the gateway"))? {

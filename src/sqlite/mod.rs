@@ -250,7 +250,10 @@ fn open(place: &Place, schema: &Schema, durability: Durability) -> Result<Connec
     connection.pragma_update(None, "max_page_count", largest.clamp(1, i64::from(u32::MAX - 1)))?;
     // What a process before this one has left in the log goes into the file, and onto the disk: should its last sync have
     // failed, this is the next. Another process that has the file may hinder it, and does the same with its own.
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        // A disk that is full is no reason not to start: what can be read is, and the next write tells.
+        tracing::warn!(%error, file = %place.file.display(), "what is in the write-ahead log was not brought into the file yet");
+    }
     // Makes the log, if there is none.
     transaction(&connection, |_| Ok(()))?;
     Ok(connection)

@@ -175,6 +175,7 @@ fn answers(row: &Row, question: &Question) -> bool {
         && question.until.is_none_or(|until| first_seen < until)
 }
 
+#[allow(clippy::result_large_err, reason = "the error is the property test's own")]
 pub async fn all_conditions_hold_together_as_a_model_has_it(ground: &dyn Ground) {
     let journal = &*ground.open().await;
     let mut runner = TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });

@@ -67,7 +67,12 @@ fn push_way(statement: &mut QueryBuilder<Postgres>, question: &Question, way: Wa
         }
         Way::Order => {
             let order = order.as_deref().map(|order| rows::text(order).into_owned());
-            statement.push(OF_ORDER).push_bind(order).push(") SELECT * FROM found) AS of_order WHERE true");
+            statement.push(OF_ORDER).push_bind(order);
+            // In here, so that another merchant's rows of that number are neither kept nor sorted.
+            if let Some(merchant) = merchant {
+                statement.push(" AND merchant_id = ").push_bind(merchant.as_str().to_owned());
+            }
+            statement.push(") SELECT * FROM found) AS of_order WHERE true");
             if let Some(classes) = question.classes() {
                 statement.push(" AND coalesce(outcome, phase) = ANY(").push_bind(classes).push(")");
             }
