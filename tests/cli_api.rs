@@ -327,10 +327,7 @@ impl Drop for Running {
 }
 
 /// A `tail` that listens already, and its lines.
-fn tail(
-    gateway: &Gateway,
-    arguments: &[&str],
-) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
+fn tail(gateway: &Gateway, arguments: &[&str]) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let mut command = paynotify(&gateway.api(), &[&["tail"], arguments].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let output = child.stdout.take().expect("its output");
