@@ -218,8 +218,9 @@ pub(crate) fn transaction<T>(
 fn open(place: &Place, schema: &Schema, durability: Durability) -> Result<Connection, Problem> {
     /// Statements that are kept prepared.
     const STATEMENTS: usize = 64;
-    /// Pages of 4 KiB in the log before they go into the file: the same page written several times goes there once.
-    const PAGES_IN_LOG: i64 = 4_000;
+    /// Pages of 4 KiB in the log before they go into the file. More of them spare writing, but a disk that is full stays so until
+    /// the log has found room in the file.
+    const PAGES_IN_LOG: i64 = 1_000;
     /// What SQLite keeps of the file in memory, in KiB.
     const CACHE: i64 = 16 << 10;
     create(&place.file)?;
