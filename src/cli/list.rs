@@ -58,13 +58,7 @@ fn table(answer: &Value, now: Moment) -> String {
             next,
         ]);
     }
-    if table.is_empty() {
-        return "none\n".to_owned();
-    }
-    match answer["next"].as_str() {
-        Some(next) => format!("{table}there are more: --cursor {next}\n"),
-        None => table.to_string(),
-    }
+    table.page(answer)
 }
 
 /// What a notification is in a word, and what there is to say of that.

@@ -103,13 +103,7 @@ fn table(answer: &Value, now: Moment) -> String {
             text(&row["url"]),
         ]);
     }
-    if table.is_empty() {
-        return "none\n".to_owned();
-    }
-    match answer["next"].as_str() {
-        Some(next) => format!("{table}there are more: --cursor {next}\n"),
-        None => table.to_string(),
-    }
+    table.page(answer)
 }
 
 #[cfg(test)]

@@ -123,13 +123,7 @@ fn table(answer: &Value, now: Moment) -> String {
             text(&row["beginning"]),
         ]);
     }
-    if table.is_empty() {
-        return "none\n".to_owned();
-    }
-    match answer["next"].as_str() {
-        Some(next) => format!("{table}there are more: --cursor {next}\n"),
-        None => table.to_string(),
-    }
+    table.page(answer)
 }
 
 /// The body comes last and as it is, but for what would move the cursor: it may be a file's worth of text.

@@ -66,6 +66,17 @@ impl<const N: usize> Table<N> {
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+
+    /// As the page of a list that the API has answered with: what to say for no rows, and where more are.
+    pub(super) fn page(&self, answer: &Value) -> String {
+        if self.is_empty() {
+            return "none\n".to_owned();
+        }
+        match answer["next"].as_str() {
+            Some(next) => format!("{self}there are more: --cursor {next}\n"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl<const N: usize> fmt::Display for Table<N> {

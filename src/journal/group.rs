@@ -266,14 +266,13 @@ impl Group {
             && operations.is_empty())
     }
 
-    /// Answers all that is not answered yet.
+    /// Answers what [`answer_beginnings`](Self::answer_beginnings) has left.
     pub(super) fn answer(self, written: Written) {
         let Written { acceptances, take_ups, recordings, missing, released, operated } = written;
         answer_all(self.operations.into_iter().map(|(_, answer)| answer), operated);
         answer_all(self.searches.into_iter().map(|(.., answer)| answer), missing);
         answer_all(self.releases.into_iter().map(|(_, answer)| answer), released);
         answer_all(self.accepts.into_iter().map(|(_, answer)| answer), acceptances);
-        self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
         answer_all(self.messages.into_iter().map(|(.., answer)| answer), take_ups);
         let recorded = |behind: Option<Standing>| {
             behind.map_or_else(|| Recording::Current(Recorded::after_commit()), Recording::Behind)

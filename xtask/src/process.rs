@@ -35,7 +35,11 @@ pub fn output(command: &mut Command) -> Result<String> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
     if !output.status.success() {
-        bail!("{name} failed ({}): {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        bail!(
+            "{name} failed ({}): {}",
+            output.status,
+            last_lines(&String::from_utf8_lossy(&output.stderr), 3)
+        );
     }
     String::from_utf8(output.stdout).with_context(|| format!("{name} wrote something that is not text"))
 }
@@ -48,8 +52,13 @@ fn name(command: &Command) -> String {
     first.map_or_else(|| format!("`{program}`"), |first| format!("`{program} {first}`"))
 }
 
-fn last_lines(text: &str) -> String {
-    const LINES: usize = 3;
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join(" / ")
+/// The last lines of what a server has written into that file, as one, for an error.
+pub(crate) fn last_lines_of(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    last_lines(&String::from_utf8_lossy(&text), 8)
+}
+
+fn last_lines(text: &str, most: usize) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(most)..].join(" / ")
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::install;
 use crate::keeper::Keeper;
 use crate::ports;
-use crate::process::output;
+use crate::process::{last_lines_of, output};
 
 /// A server takes a second on an idle machine.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -261,10 +261,7 @@ impl Server {
 
     /// The end of what it wrote, for an error.
     fn last_output(&self) -> String {
-        let text = fs::read(self.folder.join("log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(8)..].join(" / ")
+        last_lines_of(&self.folder.join("log"))
     }
 }
 

@@ -16,7 +16,7 @@ use super::epmd::Epmd;
 use super::version::{Programs, Version};
 use crate::keeper::Keeper;
 use crate::ports;
-use crate::process::output;
+use crate::process::{last_lines_of, output};
 
 /// The package's own scripts. The ones in PATH change to the user `rabbitmq`, which cannot write a folder of ours.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
@@ -385,10 +385,7 @@ impl Node {
 
     /// The end of what it wrote, for an error.
     fn last_output(&self) -> String {
-        let text = fs::read(self.folder.join("out")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(8)..].join(" / ")
+        last_lines_of(&self.folder.join("out"))
     }
 }
 
