@@ -112,11 +112,8 @@ async fn put_back(api: &Api, id: &str, envelope: Envelope, order: Order) -> Resu
     if !api.broker.put_back(id, &envelope).await.map_err(unavailable)? {
         return Err(gone(id));
     }
-    if acceptance == Acceptance::Publish
-        && let Err(error) = api.journal.accepted(&notification).await
-    {
-        // As with what comes in over HTTP: it is durable, and the journal hears of it with the first attempt.
-        tracing::warn!(%notification, %error, "put back, but not noted as accepted");
+    if acceptance == Acceptance::Publish {
+        api.journal.accepted(&notification).await;
     }
     let answer = json!({"id": id, "notification_id": notification, "replay": envelope.progress.replay});
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())

@@ -81,7 +81,8 @@ pub(super) type Answer<A> = oneshot::Sender<Result<A, JournalError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     Accept(Box<Row>, Answer<Acceptance>),
-    Accepted(NotificationId, Answer<()>),
+    /// It is durable at the broker.
+    Accepted(NotificationId),
     /// A message of this notification is taken up.
     TakeUp(Box<Row>, Box<Taken>, Answer<TakeUp>),
     Record(Box<Row>, Box<Notes>, Answer<Recording>),
@@ -111,12 +112,13 @@ pub(super) struct Wanted {
     pub(super) due_after: Duration,
 }
 
-/// What is written with one commit. The order between the kinds does not matter: nobody asks for one thing about a
-/// notification before the one before is answered.
+/// What is written with one commit. That a notification is at the broker is written before anything is accepted, because its
+/// sender is answered without waiting for that note and may ask again. The order between the other kinds does not matter: nobody
+/// asks for one thing about a notification before the one before is answered.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) accepts: Vec<(Row, Answer<Acceptance>)>,
-    pub(super) accepted: Vec<(NotificationId, Answer<()>)>,
+    pub(super) accepted: Vec<NotificationId>,
     pub(super) messages: Vec<(Row, Taken, Answer<TakeUp>)>,
     pub(super) records: Vec<(Row, Answer<Recording>)>,
     pub(super) attempts: Vec<(NotificationId, Attempt)>,
@@ -162,7 +164,7 @@ impl Group {
         for command in taken {
             match command {
                 Command::Accept(row, answer) => group.accepts.push((*row, answer)),
-                Command::Accepted(id, answer) => group.accepted.push((id, answer)),
+                Command::Accepted(id) => group.accepted.push(id),
                 Command::TakeUp(row, message, answer) => group.messages.push((*row, *message, answer)),
                 Command::Record(row, notes, answer) => {
                     let Notes { attempt, transcript } = *notes;
@@ -191,13 +193,9 @@ impl Group {
 
     /// Whether anything in it must outlast a machine that loses power.
     pub(super) fn is_weighty(&self) -> bool {
-        let Self { accepts, accepted, messages: _, records, attempts, transcripts: _, operations, .. } = self;
+        let Self { accepts, messages: _, records, attempts, transcripts: _, operations, .. } = self;
         // A transcript comes with its record.
-        !(accepts.is_empty()
-            && accepted.is_empty()
-            && records.is_empty()
-            && attempts.is_empty()
-            && operations.is_empty())
+        !(accepts.is_empty() && records.is_empty() && attempts.is_empty() && operations.is_empty())
     }
 
     /// A state never goes back: an entry that comes too late leaves the state as it is.
@@ -239,12 +237,11 @@ impl Group {
         Beginnings { rows, take_ups }
     }
 
-    /// Answers what has no consequence that must outlast a machine that loses power: beginnings of attempts, and that a
-    /// notification is known to be at the broker. Says whether there is more to answer.
+    /// Answers what has no consequence that must outlast a machine that loses power: beginnings of attempts. Says whether there
+    /// is more to answer.
     ///
     /// Who does not wait any more for its answer does not get it; so it is with all answers.
     pub(super) fn answer_beginnings(&mut self, written: &mut Written) -> bool {
-        self.accepted.drain(..).for_each(|(_, answer)| drop(answer.send(Ok(()))));
         let (messages, take_ups) =
             (std::mem::take(&mut self.messages), std::mem::take(&mut written.take_ups));
         for ((row, message, answer), step) in messages.into_iter().zip(take_ups) {
@@ -285,7 +282,6 @@ impl Group {
     pub(super) fn refuse(self, error: impl Fn() -> JournalError) {
         self.operations.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
         self.accepts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
-        self.accepted.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
         self.searches.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));
         self.releases.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error()))));
         self.messages.into_iter().for_each(|(.., answer)| drop(answer.send(Err(error()))));

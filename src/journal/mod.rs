@@ -51,11 +51,10 @@ pub trait Journal: Send + Sync {
     /// Nothing was noted.
     async fn accept(&self, envelope: &Envelope) -> Result<Acceptance, JournalError>;
 
-    /// Notes that an accepted notification is durable at the broker.
-    ///
-    /// # Errors
-    /// It was not noted; the notification may be published once more when its sender asks again.
-    async fn accepted(&self, id: &NotificationId) -> Result<(), JournalError>;
+    /// Notes that an accepted notification is durable at the broker. Returns before it is written: should the note be lost, the
+    /// journal hears of it with the first attempt, and the notification may be published once more when its sender asks again
+    /// before that.
+    async fn accepted(&self, id: &NotificationId);
 
     /// What other gateways know this process by: a number that each draws for itself.
     fn gateway(&self) -> u64;

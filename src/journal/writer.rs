@@ -1,7 +1,8 @@
 //! The task that writes: it takes all that waits, up to a bound, writes it with one commit, and answers each.
 //!
-//! A commit costs the same for few entries as for many, so the writer lets more come in for a moment while it is busy. When it is
-//! not, an entry is written at once.
+//! A commit costs nearly the same for few entries as for many, so the writer that has just written several lets more come in for as
+//! long as that took: it writes for half of its time at most, and whoever waits for it waits little longer than for a commit. When it
+//! is not busy, an entry is written at once.
 //!
 //! An attempt may begin as soon as its beginning is committed. Everything else is answered when it outlasts a machine that loses
 //! power; where a commit does not see to that by itself, the disk is waited for beside the next groups ([`Database::sync`]), once
@@ -29,8 +30,8 @@ use crate::clock;
 const LOOK: Duration = Duration::from_secs(1);
 /// A group of so many entries says that the writer is busy.
 const BUSY: usize = 8;
-/// How long it then lets more come in: a fraction of what an attempt takes over a network.
-const GATHER: Duration = Duration::from_millis(4);
+/// The longest time for which it then lets more come in: a fraction of what an attempt takes over a network.
+const LONGEST_GATHERING: Duration = Duration::from_millis(4);
 /// The groups that may wait for the disk; then no more is written until one is through.
 const SYNCING: usize = 16;
 /// The first pause before a group is written again, and the longest.
@@ -93,7 +94,7 @@ impl Writer {
         let syncer = Syncer { waiting, place: self.place.clone(), health: self.health.clone() };
         let syncer = tokio::spawn(syncer.run());
         let mut trim_at = Instant::now() + self.retention.pause;
-        let mut busy = false;
+        let mut gathering = Duration::ZERO;
         loop {
             let healthy = self.health.borrow().is_ok();
             let until_trim = trim_at.saturating_duration_since(Instant::now());
@@ -106,12 +107,12 @@ impl Writer {
             match received {
                 Ok(0) => break,
                 Ok(_) => {
-                    if busy {
-                        self.gather(&mut taken).await;
-                    }
-                    busy = taken.len() >= BUSY;
+                    self.gather(&mut taken, gathering).await;
+                    let is_busy = taken.len() >= BUSY;
                     let group = Arc::new(Group::of(taken.drain(..), &mut self.waiting));
+                    let began = Instant::now();
                     let written = self.write(&group).await;
+                    gathering = if is_busy { began.elapsed().min(LONGEST_GATHERING) } else { Duration::ZERO };
                     // The database has let go of it.
                     if let Some(group) = Arc::into_inner(group) {
                         self.answer(group, written, &syncing).await;
@@ -140,9 +141,12 @@ impl Writer {
         }
     }
 
-    /// Lets more come in for a moment, up to a group's bound.
-    async fn gather(&mut self, taken: &mut Vec<Command>) {
-        let until = Instant::now() + GATHER;
+    /// Lets more come in for so long, up to a group's bound.
+    async fn gather(&mut self, taken: &mut Vec<Command>, gathering: Duration) {
+        if gathering.is_zero() {
+            return;
+        }
+        let until = Instant::now() + gathering;
         while let Some(room) = self.batch.checked_sub(taken.len()).filter(|room| *room > 0) {
             match timeout_at(until, self.waiting.recv_many(taken, room)).await {
                 Ok(1..) => {}

@@ -19,11 +19,22 @@ pub(super) struct Locked {
     pub(super) phases: HashMap<String, (Vec<u8>, String)>,
 }
 
+impl Locked {
+    /// Notes that this one is durable at the broker, if that is news.
+    pub(super) fn is_at_the_broker(&mut self, id: &str) {
+        if let Some((_, phase)) = self.phases.get_mut(id)
+            && phase == "received"
+        {
+            *phase = "accepted".to_owned();
+        }
+    }
+}
+
 /// Locks all notifications that the group names and that are there.
 pub(super) async fn lock(connection: &mut PgConnection, group: &Group) -> Result<Locked, sqlx::Error> {
     let mut ids = BTreeSet::new();
     ids.extend(group.accepts.iter().map(|(row, _)| row.id.as_str()));
-    ids.extend(group.accepted.iter().map(|(id, _)| id.as_str()));
+    ids.extend(group.accepted.iter().map(NotificationId::as_str));
     ids.extend(group.messages.iter().map(|(row, ..)| row.id.as_str()));
     ids.extend(group.records.iter().map(|(row, _)| row.id.as_str()));
     ids.extend(group.told.iter().map(|(id, _)| id.as_str()));

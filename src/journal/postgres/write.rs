@@ -136,16 +136,17 @@ async fn write(
 ) -> Result<Written, sqlx::Error> {
     begin(connection, group.is_weighty()).await?;
     let bytes = rows::insert_unknown(connection, group.rows()).await?;
-    let locked = lookup::lock(connection, group).await?;
+    let mut locked = lookup::lock(connection, group).await?;
     if !group.rows().all(|row| locked.phases.contains_key(row.id.as_str())) {
         // It was removed in between, because it had ended long ago: the next try writes it down as a new one.
         return Err(sqlx::Error::RowNotFound);
     }
-    let acceptances = group.accepts.iter().map(|(row, _)| acceptance(row, &locked)).collect();
     if !group.accepted.is_empty() {
-        let ids: Vec<&str> = group.accepted.iter().map(|(id, _)| id.as_str()).collect();
+        let ids: Vec<&str> = group.accepted.iter().map(NotificationId::as_str).collect();
+        ids.iter().for_each(|id| locked.is_at_the_broker(id));
         query(ACCEPTED).bind(rows::json(&State::Accepted)).bind(ids).execute(&mut *connection).await?;
     }
+    let acceptances = group.accepts.iter().map(|(row, _)| acceptance(row, &locked)).collect();
     let Records { rows, recordings } = group.decide_records(&locked.found);
     let states = States::of(rows.into_iter().map(|(row, state)| (&row.id, row.at, state)));
     states.write(connection).await?;

@@ -49,15 +49,15 @@ impl Database for File {
 }
 
 fn write_rows(connection: &Connection, group: &Group, living: &Living, kept: Duration) -> Result<Written> {
-    let acceptances = group.accepts.iter().map(|(row, _)| accept(connection, row));
-    let acceptances = acceptances.collect::<Result<_>>()?;
     if !group.accepted.is_empty() {
         let mut accepted = connection.prepare_cached(ACCEPTED)?;
         let state = json(&State::Accepted);
-        for (id, _) in &group.accepted {
+        for id in &group.accepted {
             accepted.execute(params![state, id.as_str()])?;
         }
     }
+    let acceptances = group.accepts.iter().map(|(row, _)| accept(connection, row));
+    let acceptances = acceptances.collect::<Result<_>>()?;
     let recordings = write_records(connection, group)?;
     let take_ups = write_beginnings(connection, group, living)?;
     if !group.told.is_empty() {
