@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use paynotify::domain::{Reply, Verdict};
 use paynotify::kit::Case;
 use paynotify::kit::case::Given;
-use paynotify::plugin::{Host, Plugin, Settings};
+use paynotify::plugin::{Conditions, Host, Plugin, Settings};
 use xtask::examples::{self, Built, LANGUAGES};
 
 use crate::support::context::Context;
@@ -68,7 +68,7 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
     }
     let about = format!(
         "`acme` in each language, within one process and one after the other: a request formatted (with an HMAC-SHA256 of the host's) \
-         and a reply judged, {count} times a round. First load: compiled, and asked to describe itself; next load: with what the first has \
+         and a reply judged, as for an attempt (by the same instance, where it is kept), {count} times a round. First load: compiled, and asked to describe itself; next load: with what the first has \
          kept.{skipped}"
     );
     let mut point = Point::new(4, "format and judge, by language", about);
@@ -138,10 +138,13 @@ async fn notification(plugin: &Plugin, given: &Given) -> Result<(Duration, Durat
         body: Bytes::from_static(b"ok"),
         truncated: false,
     };
+    let conditions = Conditions::from(endpoint);
     let start = Instant::now();
-    let request = plugin.format(notification, endpoint, attempt).await?;
+    let (formatted, kept) = plugin.format_and_keep(notification, conditions.clone(), attempt).await;
+    let request = formatted.result?;
     let format = start.elapsed();
-    let verdict = plugin.judge(notification, endpoint, attempt, &reply).await?;
+    let judged = plugin.judge_with(kept, notification, conditions, attempt, &reply).await;
+    let verdict = judged.result?;
     let judge = start.elapsed() - format;
     ensure!(request.body.starts_with(b"{\"id\":"), "the request is the format's");
     ensure!(verdict == Verdict::Confirmed { detail: None }, "`ok` confirms");
