@@ -18,7 +18,7 @@ use paynotify::http::{Client, Reach, Settings, TlsRoots};
 use tokio::task::JoinSet;
 
 use crate::support::process::Running;
-use crate::support::record::record;
+use crate::support::record::{id_of, record};
 
 /// What holds the task: its words, a line each.
 const VARIABLE: &str = "PAYNOTIFY_BENCH_TASK";
@@ -28,7 +28,7 @@ pub(crate) const PREFETCH: u16 = 256;
 
 /// What such a process does.
 pub(crate) enum Task {
-    /// Carries what is in a queue to a URL, until it is ended.
+    /// Carries what is in a queue to a URL, until it is ended. If the URL ends with `=`, the id is put there.
     Pipe { broker: String, queue: String, url: String },
     /// POSTs so many records to a URL.
     PostOnly { count: usize, url: String },
@@ -90,7 +90,13 @@ async fn bare_pipe(broker: &str, queue: &str, url: &str) -> Result<()> {
     let mut under_way = JoinSet::new();
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        let (client, uri) = (Arc::clone(&client), uri.clone());
+        let client = Arc::clone(&client);
+        let uri = if url.ends_with('=') {
+            let id = id_of(&delivery.data).context("a record has an id")?;
+            format!("{url}{id}").parse()?
+        } else {
+            uri.clone()
+        };
         under_way.spawn(async move {
             post(&client, uri, Bytes::copy_from_slice(&delivery.data)).await?;
             delivery.acker.ack(BasicAckOptions::default()).await?;

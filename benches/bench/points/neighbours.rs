@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::pipe::Task;
 use crate::support::clock::Moments;
 use crate::support::context::Context;
 use crate::support::figures::{Percentiles, milliseconds, ratios};
@@ -27,6 +28,8 @@ const OTHERS_PER_SECOND: f64 = 300.0;
 const ITS_PER_SECOND: f64 = 30.0;
 /// The same when it floods.
 const FLOOD_PER_SECOND: f64 = 1_000.0;
+/// What the bare pipe consumes from.
+const PIPE_QUEUE: &str = "bench.neighbours";
 /// How long after the last one was published the last one must have come.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -68,10 +71,16 @@ impl Conduct {
     }
 }
 
+/// Who carries the notifications.
+enum Carrier {
+    Gateway(Gateway, Store),
+    /// For what the broker and the machine do to the others by themselves.
+    Pipe,
+}
+
 struct Side {
+    carrier: Carrier,
     conduct: Conduct,
-    gateway: Gateway,
-    store: Store,
     latency: Percentiles,
 }
 
@@ -84,12 +93,15 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
     for conduct in Conduct::ALL {
         sides.push(rig.side(context, conduct)?);
     }
+    for conduct in [Conduct::Good, Conduct::Floods] {
+        sides.push(Side { carrier: Carrier::Pipe, conduct, latency: Percentiles::default() });
+    }
     for round in 1..=rounds {
         for side in &mut sides {
-            rig.round(side, round).await?;
+            rig.round(context, side, round).await?;
             let (p50, p99) = (side.latency.p50.last(), side.latency.p99.last());
             let [p50, p99] = [p50, p99].map(|value| value.copied().unwrap_or_default());
-            context.say(format!("round {round}, {}: p50 {p50:.1} ms, p99 {p99:.1} ms", side.conduct.title()));
+            context.say(format!("round {round}, {}: p50 {p50:.1} ms, p99 {p99:.1} ms", side.title()));
         }
     }
     let mut point = Point::new(
@@ -99,30 +111,42 @@ pub(super) async fn measure(context: &Context) -> Result<Point> {
             "RabbitMQ; from just before the publish of a notification to its arrival at one of {OTHERS} merchants, which together are sent \
              {OTHERS_PER_SECOND:.0} a second. The hundredth is sent {ITS_PER_SECOND:.0} a second and behaves; or never answers (time-outs of 5 s); or has a \
              plugin that never returns from `format`; or is sent {FLOOD_PER_SECOND:.0} a second. Each round starts a gateway, measures \
-             {measured:.0} s after {warm_up:.0} s, and goes through the four in turn. The defaults, but for `log.level`."
+             {measured:.0} s after {warm_up:.0} s, and goes through all in turn. The defaults, but for `log.level`. The bare pipe, which knows \
+             no merchants, shows what the same flood does in the broker and on the machine."
         ),
     );
     for side in &sides {
-        side.tell(&mut point, sides.first());
+        side.tell(&mut point, &sides);
     }
     Ok(point)
 }
 
 impl Side {
-    /// Its rows, beside those of the first one, in which all behave.
-    fn tell(&self, point: &mut Point, good: Option<&Self>) {
-        let (key, title) = (self.conduct.key(), self.conduct.title());
+    fn is_pipe(&self) -> bool {
+        matches!(self.carrier, Carrier::Pipe)
+    }
+
+    fn title(&self) -> String {
+        let title = self.conduct.title();
+        if self.is_pipe() { format!("bare pipe, {title}") } else { title.to_owned() }
+    }
+
+    /// Its rows, beside those of the one in which all behave.
+    fn tell(&self, point: &mut Point, all: &[Self]) {
+        let (key, title) = (self.conduct.key(), self.title());
+        let key = if self.is_pipe() { format!("pipe_{key}") } else { key.to_owned() };
         point.row(format!("{key}_p50"), format!("{title}: the others' p50"), "ms", &self.latency.p50);
         point.row(format!("{key}_p99"), format!("{title}: the others' p99"), "ms", &self.latency.p99);
-        if let Some(good) = good.filter(|_| self.conduct != Conduct::Good) {
-            let ratio = ratios(&self.latency.p50, &good.latency.p50);
-            point
-                .row(format!("{key}_p50_ratio"), format!("{title}: p50 ÷ without"), "×", &ratio)
-                .at_most(1.2);
-            let ratio = ratios(&self.latency.p99, &good.latency.p99);
-            point
-                .row(format!("{key}_p99_ratio"), format!("{title}: p99 ÷ without"), "×", &ratio)
-                .at_most(1.2);
+        let good = all.iter().find(|side| side.conduct == Conduct::Good && side.is_pipe() == self.is_pipe());
+        let Some(good) = good.filter(|_| self.conduct != Conduct::Good) else { return };
+        let (p50, p99) = (&self.latency.p50, &self.latency.p99);
+        for (name, ratio) in
+            [("p50", ratios(p50, &good.latency.p50)), ("p99", ratios(p99, &good.latency.p99))]
+        {
+            point.row(format!("{key}_{name}_ratio"), format!("{title}: {name} ÷ without"), "×", &ratio);
+            if !self.is_pipe() {
+                point.at_most(1.2);
+            }
         }
     }
 }
@@ -183,6 +207,9 @@ impl Rig {
         };
         let url = context.node.amqp_url();
         let producers = [Rabbit::connect(&url).await?, Rabbit::connect(&url).await?];
+        let [others, _] = &producers;
+        others.quorum_queue(PIPE_QUEUE, &[]).await?;
+        others.exchange_to(PIPE_QUEUE, PIPE_QUEUE).await?;
         Ok(Self { producers, board, sink, warm_up, measured })
     }
 
@@ -199,17 +226,26 @@ impl Rig {
             gateway.plugin("loops", &guest.build_named("loops"))?;
         }
         gateway.merchant("one", &url, plugin, "")?;
-        Ok(Side { conduct, gateway, store, latency: Percentiles::default() })
+        Ok(Side { carrier: Carrier::Gateway(gateway, store), conduct, latency: Percentiles::default() })
     }
 
-    async fn round(&mut self, side: &mut Side, round: usize) -> Result<()> {
+    async fn round(&mut self, context: &Context, side: &mut Side, round: usize) -> Result<()> {
         let seconds = self.warm_up + self.measured;
         let count = (OTHERS_PER_SECOND * seconds) as usize;
         let (tag, its_tag) = (format!("others{round}"), format!("one{round}"));
         let board = Arc::new(Board::new(tag.clone(), count));
         *self.board.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&board);
-        side.gateway.start().await?;
-        let incoming = side.store.name("in");
+        let (incoming, pipe) = match &mut side.carrier {
+            Carrier::Gateway(gateway, store) => {
+                gateway.start().await?;
+                (store.name("in"), None)
+            }
+            Carrier::Pipe => {
+                let (broker, queue) = (context.node.amqp_url(), PIPE_QUEUE.to_owned());
+                let url = self.sink.url("/?notify_id=");
+                (PIPE_QUEUE.to_owned(), Some(Task::Pipe { broker, queue, url }.spawn()?))
+            }
+        };
         let [others, one] = &mut self.producers;
         let to_others = async {
             let mut pace = Pace::new(OTHERS_PER_SECOND, count);
@@ -233,7 +269,10 @@ impl Rig {
         tokio::try_join!(to_others, to_one)?;
         board.until_all().await?;
         // What the hundredth still waits for needs no patience.
-        side.gateway.kill();
+        drop(pipe);
+        if let Carrier::Gateway(gateway, _) = &mut side.carrier {
+            gateway.kill();
+        }
         let first = (OTHERS_PER_SECOND * self.warm_up) as usize;
         let took = |number| {
             let (sent, came) = (board.sent.get(number)?, board.came.get(number)?);

@@ -10,3 +10,9 @@ pub(crate) fn record(round: &str, number: usize, merchant: &str) -> String {
          \"subject\":\"Two tickets for a concert\"}}"
     )
 }
+
+/// The id in such a record.
+pub(crate) fn id_of(record: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(record).ok()?;
+    text.split_once("\"notification_id\":\"")?.1.split('"').next()
+}
