@@ -7,11 +7,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use super::catalogue::Catalogue;
 use super::kept::Notes;
@@ -23,6 +23,10 @@ use crate::delivery::Releases;
 
 /// How many rollbacks may wait for their turn.
 const MOST_COMMANDS: usize = 16;
+/// After a look there is a pause of so many times its length: with ten thousand merchants a look takes long enough to be felt.
+const LOOK_SHARE: u32 = 20;
+/// Unless that is longer than this: a change is noticed by then, however slow the folder is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The task that watches.
 pub(super) struct Dropin {
@@ -94,11 +98,15 @@ impl Dropin {
         self.catalogue.go_live();
         self.keep_versions().await;
         self.note().await;
-        let mut looks = interval(self.settings.scan);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Instant::now();
         loop {
             tokio::select! {
-                _ = looks.tick() => self.look().await,
+                () = sleep_until(next) => {
+                    let began = Instant::now();
+                    self.look().await;
+                    let pause = (began.elapsed() * LOOK_SHARE).min(LONGEST_PAUSE);
+                    next = Instant::now() + pause.max(self.settings.scan);
+                }
                 Some(loaded) = self.loading.join_next() => match loaded {
                     Ok(lot) => self.take(lot).await,
                     Err(error) => tracing::error!(%error, "files were not loaded, by a fault of the gateway"),
@@ -132,7 +140,7 @@ impl Dropin {
         let (mut seen, plugins_news) = self.seen(self.plugins.clone(), plugins);
         let (seen_merchants, merchants_news) = self.seen(self.merchants.clone(), merchants);
         seen.extend(seen_merchants);
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         self.watched.look(seen, now);
         let busy = !self.loading.is_empty();
         let changes = self.watched.take(now, self.settings.settle, |path| !busy || !is_plugin(path));

@@ -36,6 +36,10 @@ impl Watched {
 
     /// Notes what a look has seen.
     pub(super) fn look(&mut self, seen: Seen, now: Instant) {
+        // As it nearly always is: what follows takes its time where there are ten thousand merchants.
+        if self.changes.is_empty() && seen == self.taken {
+            return;
+        }
         let paths: BTreeSet<PathBuf> =
             self.taken.keys().chain(seen.keys()).chain(self.changes.keys()).cloned().collect();
         for path in paths {

@@ -4,6 +4,7 @@
 //! a look at ten thousand files takes some milliseconds. Hidden files are left out: editors and copies under way leave such.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,25 +56,30 @@ fn files(folder: &Path, ending: &str, beside: impl Fn(&Path) -> Vec<PathBuf>) ->
         if hidden || path.extension().is_none_or(|extension| extension != ending) {
             continue;
         }
-        let is_file = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-        if is_file(&path) {
-            let mut marks = vec![mark(&path)];
-            marks.extend(beside(&path).iter().map(|file| mark(file)));
-            seen.insert(path, Stamp(marks.into_iter().flatten().collect()));
+        if let Ok(metadata) = std::fs::metadata(&path)
+            && metadata.is_file()
+        {
+            let mut marks = vec![Mark::new(&path, &metadata)];
+            // What is not there, or is none of our business, leaves no mark.
+            let beside = beside(&path);
+            marks.extend(
+                beside.iter().filter_map(|file| Some(Mark::new(file, &std::fs::metadata(file).ok()?))),
+            );
+            seen.insert(path, Stamp(marks));
         }
     }
     Ok(seen)
 }
 
-/// `None`: it is not there, or is none of our business.
-fn mark(path: &Path) -> Option<Mark> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Mark {
-        name: path.to_owned(),
-        length: metadata.len(),
-        changed: (metadata.mtime(), metadata.mtime_nsec()),
-        inode: metadata.ino(),
-    })
+impl Mark {
+    fn new(path: &Path, metadata: &Metadata) -> Self {
+        Self {
+            name: path.to_owned(),
+            length: metadata.len(),
+            changed: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 #[cfg(test)]
