@@ -362,10 +362,11 @@ impl Callee {
         let (pre, meter, settings) =
             (self.pre.clone(), Arc::clone(&self.meter), Arc::clone(&self.host.settings));
         let running = instance.running();
+        let its_running = Arc::clone(&running);
         let call = async move {
             let Instance { mut store, mut plugin } = instance;
             // From now on: it may have waited for its place, or over a POST.
-            store.set_epoch_deadline(1);
+            store.set_epoch_deadline(its_running.turn());
             let result = async {
                 let plugin = match plugin.take() {
                     Some(started) => plugin.insert(started),

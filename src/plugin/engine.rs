@@ -11,12 +11,15 @@ use wasmtime::{
 };
 
 use super::settings::Settings;
+use super::threads::LongCalls;
 
-/// The step in which running time is counted.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// The engine's epochs follow each other at this distance. A guest can be stopped when one begins, and nowhere else.
+pub(super) const EPOCH: Duration = Duration::from_millis(1);
+/// While no long call is under way, so many begin at once: who looks after each would keep an idle processor awake.
+const AT_ONCE: u32 = 10;
 
-/// Makes the engine and starts its ticks.
-pub(super) fn engine(settings: &Settings) -> wasmtime::Result<Engine> {
+/// Makes the engine and starts its epochs.
+pub(super) fn engine(settings: &Settings, long_calls: LongCalls) -> wasmtime::Result<Engine> {
     let engine = if settings.pooling {
         // Asking is the only way to learn whether the machine grants the address space.
         Engine::new(config(settings)?.allocation_strategy(pool(settings))).or_else(|error| {
@@ -26,7 +29,7 @@ pub(super) fn engine(settings: &Settings) -> wasmtime::Result<Engine> {
     } else {
         Engine::new(&config(settings)?)?
     };
-    start_ticking(&engine)?;
+    start_epochs(&engine, long_calls)?;
     Ok(engine)
 }
 
@@ -101,15 +104,16 @@ enum CacheFolder {
 }
 
 /// One thread for the engine; it ends by itself once the engine is gone.
-fn start_ticking(engine: &Engine) -> io::Result<()> {
+fn start_epochs(engine: &Engine, long_calls: LongCalls) -> io::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
-        .name("plugin-ticks".to_owned())
+        .name("plugin-epochs".to_owned())
         .spawn(move || {
             loop {
-                std::thread::sleep(TICK);
+                let epochs = if long_calls.are_under_way() { 1 } else { AT_ONCE };
+                std::thread::sleep(EPOCH * epochs);
                 let Some(engine) = engine.upgrade() else { return };
-                engine.increment_epoch();
+                (0..epochs).for_each(|_| engine.increment_epoch());
             }
         })
         .map(drop)

@@ -15,7 +15,7 @@ use super::load::{self, LoadError};
 use super::places::Places;
 use super::sandbox::Guest;
 use super::settings::Settings;
-use super::threads::GuestThreads;
+use super::threads::{GuestThreads, LongCalls};
 use super::{engine, wasi};
 
 /// The host of plugins. Cheap to clone; one serves the whole gateway.
@@ -51,11 +51,12 @@ impl Host {
     /// The cache folder cannot be used or is not private, or a bound is one that the engine cannot keep.
     pub fn new(settings: Settings) -> Result<Self, HostError> {
         let make = || {
-            let engine = engine::engine(&settings)?;
+            let long_calls = LongCalls::default();
+            let engine = engine::engine(&settings, long_calls.clone())?;
             let mut linker = Linker::new(&engine);
             wasi::link(&mut linker)?;
             MerchantPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-            let threads = GuestThreads::new(processors())?;
+            let threads = GuestThreads::new(processors(), long_calls)?;
             let places = Places::new(settings.concurrent_calls);
             let kept = Arc::new(Semaphore::new(settings.kept_instances as usize));
             let compiler = Compiler::new()?;

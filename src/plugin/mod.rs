@@ -25,6 +25,7 @@ mod fault;
 mod host;
 mod host_calls;
 mod instance;
+mod leftover;
 mod lines;
 mod load;
 mod places;

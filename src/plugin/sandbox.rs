@@ -99,12 +99,12 @@ pub(super) fn store(engine: &Engine, settings: &Arc<Settings>, surroundings: Sur
     store.set_max_component_handles(settings.handles);
     begin(&mut store);
     let longest = settings.call_timeout;
-    // At every tick, the others have their turn.
+    // After its turn, the others have theirs.
     store.epoch_deadline_callback(move |_| {
         if running.so_far() >= longest {
             return Err(TimeIsUp.into());
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(running.turn(), Box::pin(tokio::task::yield_now())))
     });
     store
 }

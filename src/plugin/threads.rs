@@ -1,13 +1,13 @@
 //! The threads that guests run on, and the running time of their calls.
 //!
-//! They are not the gateway's own: a guest that loops would hold those for a whole tick each time, and every timer and
+//! They are not the gateway's own: a guest that loops would hold those for a whole turn each time, and every timer and
 //! connection of the gateway with them. Only a plugin whose calls have all been quick lately begins them where it is
 //! called ([`Pace`]): going to another thread and back takes longer than such a call. Should one of them not be quick after
-//! all, it goes on elsewhere after its first tick, and its plugin has lost that trust for a long time.
+//! all, it goes on elsewhere after its first turn, and its plugin has lost that trust for a long time.
 //!
 //! A call that has run for longer than a well-behaved one needs ([`SHORT`]) is a long one. It goes on, from where it
 //! was, on threads to which the system gives what the gateway and short calls leave over, and where long calls take
-//! turns, a tick each. A plugin that has made one begins its next calls there ([`Pace`]). So plugins that loop slow each
+//! turns, a short one each. A plugin that has made one begins its next calls there ([`Pace`]). So plugins that loop slow each
 //! other down, and nobody else.
 //!
 //! Running time is what processors have worked for a call, however long it had to wait for them: a busy machine never
@@ -18,50 +18,65 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::engine::TICK;
+use super::engine::EPOCH;
+use super::leftover::step_back;
 
 /// A call that has run for so long is a long one. The slowest guests of the languages that were measured take a quarter
 /// of it.
 pub(super) const SHORT: Duration = Duration::from_millis(20);
 /// So many of a plugin's calls begin as long ones after one that was.
 const LONG_AFTERWARDS: u32 = 32;
-/// A call of at most so long is quick: one of a Rust guest takes a quarter of it.
-const QUICK: Duration = Duration::from_micros(200);
+/// A guest's turn, in epochs: then others go on.
+const TURN: u32 = 10;
+/// The turn of a long call. Many a Linux kernel takes a processor from a thread of the idle policy only when that one enters the
+/// kernel, or at the timer's next interrupt, and these are 4 ms apart; a guest enters it at each turn's end.
+const LONG_TURN: u32 = 1;
+/// A call of at most so long is quick: one of a Rust guest takes a tenth of it, one of an interpreter for JavaScript the half.
+const QUICK: Duration = Duration::from_micros(500);
 /// So many calls in a row must have been quick before the next begins where it is made.
 const TRUSTED_AFTER: i32 = 64;
 /// A call that began where it was made and took so long has held up a thread of the gateway.
 const HELD_UP: Duration = Duration::from_millis(1);
-/// How far from trust a plugin is after that, or after a call of a tick or longer: so many quick calls later it would take a few
+/// How far from trust a plugin is after that, or after a call of a turn or longer: so many quick calls later it would take a few
 /// thousandths of such a thread at most.
 const DISTRUSTED_FOR: i32 = -20_000;
-/// The priority of long calls (nice(2)): the lowest that a thread can give itself. With more of the processors' time
-/// they would be felt; so a machine that is busy for a long time keeps them waiting for as long.
-const NICE: i32 = 19;
 
 /// See the module.
 pub(super) struct GuestThreads {
     short: Pool,
     long: Pool,
+    long_calls: LongCalls,
+}
+
+/// How many long calls are under way.
+#[derive(Clone, Default)]
+pub(super) struct LongCalls(Arc<()>);
+
+impl LongCalls {
+    /// Whether there are any.
+    pub(super) fn are_under_way(&self) -> bool {
+        // One is the engine's, and one the threads'.
+        Arc::strong_count(&self.0) > 2
+    }
 }
 
 impl GuestThreads {
     /// Twice as many of each kind as there are processors, because some instructions of a guest (filling 100 MiB)
     /// cannot be interrupted, and only the system can divide a processor between such a one and others.
-    pub(super) fn new(processors: usize) -> std::io::Result<Self> {
-        let step_back = || {
-            // On Linux this is the thread's own. Where it is refused, long calls take their share like all else.
-            let _ = rustix::process::nice(NICE);
-        };
+    pub(super) fn new(processors: usize, long_calls: LongCalls) -> std::io::Result<Self> {
         Ok(Self {
             short: Pool::new("guest", 2 * processors, || {})?,
+            // With more than what is left over they would be felt; so a machine that is busy for a long time keeps them
+            // waiting for as long.
             long: Pool::new("guest-long", 2 * processors, step_back)?,
+            long_calls,
         })
     }
 
@@ -83,7 +98,7 @@ impl GuestThreads {
                 None => self.begin_short(call).await,
             },
             Begins::Short => self.begin_short(call).await,
-            Begins::Long => self.long.run(call).await,
+            Begins::Long => self.go_on_long(call).await,
         };
         pace.has_made_one(running.so_far(), begins);
         called
@@ -92,8 +107,21 @@ impl GuestThreads {
     async fn begin_short<R: Send + 'static>(&self, mut call: Call<R>) -> Result<R, Panicked> {
         match self.short.run(async move { call.while_short().await.map_err(|()| call) }).await? {
             Ok(result) => Ok(result),
-            Err(rest) => self.long.run(rest).await,
+            Err(rest) => self.go_on_long(rest).await,
         }
+    }
+
+    async fn go_on_long<R: Send + 'static>(&self, call: Call<R>) -> Result<R, Panicked> {
+        call.running.is_long.store(true, Ordering::Relaxed);
+        let one_more = self.long_calls.clone();
+        // It counts for as long as it runs, also when nobody waits for it any more.
+        self.long
+            .run(async move {
+                let called = call.await;
+                drop(one_more);
+                called
+            })
+            .await
     }
 }
 
@@ -170,7 +198,7 @@ impl Pace {
         let quick = |quick: i32| {
             Some(if running <= QUICK {
                 quick.saturating_add(1).min(TRUSTED_AFTER)
-            } else if running < TICK && (begins != Begins::Here || running < HELD_UP) {
+            } else if running < EPOCH * TURN && (begins != Begins::Here || running < HELD_UP) {
                 quick.min(0)
             } else {
                 DISTRUSTED_FOR
@@ -189,6 +217,7 @@ pub(super) struct Running {
     done: AtomicU64,
     /// What the clock of its thread showed when it last went on. Nothing while it pauses.
     since: AtomicU64,
+    is_long: AtomicBool,
 }
 
 impl Running {
@@ -205,6 +234,12 @@ impl Running {
     pub(super) fn begins_again(&self) {
         self.done.store(0, Ordering::Relaxed);
         self.since.store(0, Ordering::Relaxed);
+        self.is_long.store(false, Ordering::Relaxed);
+    }
+
+    /// After how many epochs it is the others' turn.
+    pub(super) fn turn(&self) -> u64 {
+        u64::from(if self.is_long.load(Ordering::Relaxed) { LONG_TURN } else { TURN })
     }
 
     fn goes_on(&self) {
@@ -276,6 +311,7 @@ impl<R> Future for Call<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::leftover::has_stepped_back;
 
     /// Works for so long, with a pause after each bit, and says on which threads it was.
     async fn work(running: Arc<Running>, long: Duration) -> Vec<String> {
@@ -308,7 +344,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_long_call_goes_on_elsewhere_and_the_next_ones_begin_there() {
-        let (threads, pace) = (GuestThreads::new(2).expect("threads"), Pace::default());
+        let (threads, pace) = (GuestThreads::new(2, LongCalls::default()).expect("threads"), Pace::default());
         let short = Duration::from_millis(3);
         assert_eq!(run(&threads, &pace, short).await, ["guest"]);
         assert_eq!(run(&threads, &pace, 2 * SHORT).await, ["guest", "guest-long"]);
@@ -316,18 +352,18 @@ mod tests {
             assert_eq!(run(&threads, &pace, short).await, ["guest-long"]);
         }
         assert_eq!(run(&threads, &pace, short).await, ["guest"], "it has bettered");
-        let nice = || rustix::process::nice(0).expect("told");
-        let (ours, running) = (nice(), Arc::default());
-        assert_eq!(threads.run(async move { nice() }, &running, &pace).await.expect("no panic"), ours);
+        let running = Arc::default();
+        let stepped_back =
+            async || threads.run(async { has_stepped_back() }, &running, &pace).await.expect("no panic");
+        assert_eq!(stepped_back().await, has_stepped_back(), "as the test's own thread");
         pace.has_made_one(2 * SHORT, Begins::Short);
-        let stepped_back = threads.run(async move { nice() }, &running, &pace).await.expect("no panic");
-        assert!(stepped_back > ours, "{stepped_back}, not {ours}");
+        assert!(stepped_back().await);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn waiting_is_no_running_time() {
         let (threads, pace, running) =
-            (GuestThreads::new(1).expect("threads"), Pace::default(), Arc::default());
+            (GuestThreads::new(1, LongCalls::default()).expect("threads"), Pace::default(), Arc::default());
         let wait = tokio::time::sleep(Duration::from_millis(100));
         threads.run(wait, &running, &pace).await.expect("no panic");
         assert!(running.so_far() < Duration::from_millis(50), "{:?}", running.so_far());
