@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{examples, fuzzer, guests, judges, postgres, workspace};
+use crate::{examples, fuzzer, guests, judges, postgres, systemd, workspace};
 
 /// Builds, fetches what is missing, starts a broker and a database for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -20,6 +20,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     postgres::ensure_installed()?;
     judges::ensure_installed()?;
     fuzzer::ensure_installed()?;
+    systemd::ensure_there()?;
     examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
