@@ -8,6 +8,7 @@
 mod support;
 
 mod service;
+mod tutorial;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,6 +20,11 @@ fn root() -> &'static Path {
 
 fn paynotify(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_paynotify")).args(arguments).output().expect("run")
+}
+
+/// A file of the repository's.
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// All that it printed.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ fn tool(name: &str, system: &System) -> Command {
     command
 }
 
-/// systemd finds nothing wrong in the unit, and little that it leaves open.
+/// systemd finds nothing wrong in the unit, and little that it leaves open; and it makes the user and the folders.
 #[test]
 fn systemd_approves_of_the_unit() {
     let system = System::new();
@@ -164,24 +164,22 @@ fn systemd_approves_of_the_unit() {
     assert!(secure.status.success(), "{}", both(&secure));
     let said = both(&secure);
     println!("{}", said.lines().last().unwrap_or_default());
+    the_user_and_the_folders_are_made(&system);
 }
 
-/// The user and the folders are made as the files say: once more by systemd's own tools.
-#[test]
-fn systemd_makes_the_user_and_the_folders() {
-    let system = System::new();
-    system.done(&["install"]);
-    fs::create_dir_all(system.at("/var/lib")).expect("made");
-    let users = tool("systemd-sysusers", &system).arg("paynotify.conf").output().expect("run");
-    assert!(users.status.success(), "{}", both(&users));
-    let passwd = fs::read_to_string(system.at("/etc/passwd")).expect("made");
-    assert!(passwd.starts_with("paynotify:") && passwd.contains(":/var/lib/paynotify:"), "{passwd}");
+/// As the installed files say: once more by systemd's own tools.
+fn the_user_and_the_folders_are_made(system: &System) {
     if !rustix::process::geteuid().is_root() {
         println!("only root can give folders to others; the rest is left out");
         return;
     }
+    fs::create_dir_all(system.at("/var/lib")).expect("made");
+    let users = tool("systemd-sysusers", system).arg("paynotify.conf").output().expect("run");
+    assert!(users.status.success(), "{}", both(&users));
+    let passwd = fs::read_to_string(system.at("/etc/passwd")).expect("made");
+    assert!(passwd.starts_with("paynotify:") && passwd.contains(":/var/lib/paynotify:"), "{passwd}");
     let folders =
-        tool("systemd-tmpfiles", &system).args(["--create", "paynotify.conf"]).output().expect("run");
+        tool("systemd-tmpfiles", system).args(["--create", "paynotify.conf"]).output().expect("run");
     assert!(folders.status.success(), "{}", both(&folders));
     for (path, mode) in [
         ("/etc/paynotify", 0o750),

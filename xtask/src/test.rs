@@ -23,7 +23,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     systemd::ensure_there()?;
     examples::build_all(&[])?;
     say("tests: building");
-    must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
+    must_succeed(cargo().args(["build", "--workspace", "--tests", "--examples", "--locked"]))?;
     say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));
     let mut node = Node::start_version(version, Size::Small)?;
     say("tests: starting a PostgreSQL server for all of them");
