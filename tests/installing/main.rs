@@ -7,6 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
+mod container;
+mod guide;
+mod rabbitmq;
+mod security;
 mod service;
 mod tutorial;
 

@@ -49,6 +49,7 @@ const UNIT: &str = "/etc/systemd/system/paynotify.service";
 const PROGRAM: &str = "/usr/local/bin/paynotify";
 const CONFIGURATION: &str = "/etc/paynotify/paynotify.toml";
 
+/// One test for all of it, because the program that is copied is a large one.
 #[test]
 fn a_service_is_installed_twice_upgraded_and_taken_away() {
     let system = System::new();
@@ -78,6 +79,7 @@ fn a_service_is_installed_twice_upgraded_and_taken_away() {
     assert_eq!(fs::read_to_string(system.at(UNIT)).expect("read"), shipped);
     assert_eq!(String::from_utf8_lossy(&paynotify(&["service", "print"]).stdout), shipped);
 
+    systemd_approves_of_the_unit(&system);
     let again = system.done(&["install"]);
     assert_eq!(again.last().expect("told"), &format!("kept {CONFIGURATION}"));
     assert!(again[..8].iter().all(|line| line.starts_with("unchanged ")), "{again:?}");
@@ -144,27 +146,24 @@ fn tool(name: &str, system: &System) -> Command {
 }
 
 /// systemd finds nothing wrong in the unit, and little that it leaves open; and it makes the user and the folders.
-#[test]
-fn systemd_approves_of_the_unit() {
-    let system = System::new();
-    system.done(&["install"]);
+fn systemd_approves_of_the_unit(system: &System) {
     for unit in ["sysinit", "basic", "shutdown", "network-online", "multi-user"] {
         let file = system.at(&format!("/usr/lib/systemd/system/{unit}.target"));
         fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         fs::write(file, "[Unit]\nDescription=only here to be found\n").expect("written");
     }
-    let verified = tool("systemd-analyze", &system).args(["verify", "paynotify.service"]).output();
+    let verified = tool("systemd-analyze", system).args(["verify", "paynotify.service"]).output();
     let verified = verified.expect("run");
     assert!(verified.status.success() && both(&verified).is_empty(), "{}", both(&verified));
     let threshold = format!("--threshold={MOST_EXPOSED}");
-    let secure = tool("systemd-analyze", &system)
+    let secure = tool("systemd-analyze", system)
         .args(["security", "--offline=true", "--no-pager", &threshold, "paynotify.service"])
         .output()
         .expect("run");
     assert!(secure.status.success(), "{}", both(&secure));
     let said = both(&secure);
     println!("{}", said.lines().last().unwrap_or_default());
-    the_user_and_the_folders_are_made(&system);
+    the_user_and_the_folders_are_made(system);
 }
 
 /// As the installed files say: once more by systemd's own tools.
