@@ -1,10 +1,11 @@
-//! The guide's backup, made of a running gateway and restored into an empty folder: nothing that it had is lost.
+//! The guide's backups, made of running gateways and restored where there is nothing: nothing that they had is lost.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection, query};
+use sqlx::{Connection, PgConnection, SqliteConnection, query};
+use xtask::postgres::{Durability, Server};
 
 use super::guide::blocks;
 use super::support::gateway::{Gateway, SOON, Store, record};
@@ -40,13 +41,11 @@ async fn back_up(command: &str, data: &Path) {
     query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("copied");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_guides_backup_of_a_running_gateway_restores_everything_it_had() {
-    const WAITING: usize = 12;
-    let away = StubMerchant::start(always(Answer::Refuse)).await;
-    let back = StubMerchant::start(always(Answer::Confirm)).await;
-    let settings = "[delivery]\nmissing_after = \"2s\"\nfurther_message_lag = \"500ms\"\n";
-    let mut gateway = Gateway::new(Store::Embedded, settings);
+/// How many notifications wait for a merchant that is away.
+const WAITING: usize = 12;
+
+/// Two merchants and what is for them: one has been told, the other is away.
+async fn fill(gateway: &mut Gateway, away: &StubMerchant, back: &StubMerchant) {
     gateway.merchant("shop", &away.url("/"), &format!("ladder = [{}]", vec!["\"2s\""; 60].join(", ")));
     gateway.merchant("fine", &back.url("/"), "");
     gateway.start();
@@ -57,19 +56,18 @@ async fn the_guides_backup_of_a_running_gateway_restores_everything_it_had() {
         gateway.send(&record(&format!("n{number}"), "shop", "o")).await;
     }
     gateway.wait_for_state("n0", "waiting", SOON).await;
+}
 
-    let (data, backups) = (gateway.folder().join("data"), tempfile::tempdir().expect("a folder"));
-    let command = commands("VACUUM INTO", &data, backups.path());
-    let more = async {
-        for number in 0..50 {
-            gateway.send(&record(&format!("later{number}"), "fine", "o")).await;
-        }
-    };
-    tokio::join!(back_up(&command, &data), more);
-    gateway.kill();
+/// Work that goes on while the backup is made.
+async fn more(gateway: &Gateway) {
+    for number in 0..50 {
+        gateway.send(&record(&format!("later{number}"), "fine", "o")).await;
+    }
+}
+
+/// With the merchant back, all that the backup has is told, and what had ended stays so.
+async fn everything_goes_on(gateway: &mut Gateway, back: &StubMerchant) {
     let heard = back.requests().len();
-
-    shell(&commands("paynotify.broken", &data, backups.path()));
     gateway.merchant("shop", &back.url("/"), "");
     gateway.start();
     gateway.ready().await;
@@ -81,4 +79,54 @@ async fn the_guides_backup_of_a_running_gateway_restores_everything_it_had() {
     assert_eq!(story["attempts_made"], json!(1), "what had ended stays so: {story}");
     assert!(back.requests().len() >= heard + WAITING);
     assert!(gateway.stop().success());
+}
+
+const SETTINGS: &str = "[delivery]\nmissing_after = \"2s\"\nfurther_message_lag = \"500ms\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guides_backup_of_a_running_gateway_restores_everything_it_had() {
+    let away = StubMerchant::start(always(Answer::Refuse)).await;
+    let back = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, SETTINGS);
+    fill(&mut gateway, &away, &back).await;
+    let (data, backups) = (gateway.folder().join("data"), tempfile::tempdir().expect("a folder"));
+    let command = commands("VACUUM INTO", &data, backups.path());
+    tokio::join!(back_up(&command, &data), more(&gateway));
+    gateway.kill();
+    shell(&commands("paynotify.broken", &data, backups.path()));
+    everything_goes_on(&mut gateway, &back).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guides_backup_of_postgresql_restores_everything_it_had() {
+    let server = Server::start(Durability::None).expect("a server");
+    let backups = tempfile::tempdir().expect("a folder");
+    // Whom the guide has one become, and the database that it makes.
+    let url = url::Url::parse(&server.url("postgres")).expect("a URL");
+    let as_postgres = |word: &str| {
+        let variables = format!(
+            "export PGHOST=127.0.0.1 PGPORT={} PGUSER={} PGPASSWORD={}\n",
+            server.port(),
+            url.username(),
+            server.password()
+        );
+        let lines = commands(word, Path::new("/nowhere"), backups.path()).replace("runuser -u postgres -- ", "");
+        shell(&format!("{variables}{lines}"));
+    };
+    let mut connection = PgConnection::connect(url.as_str()).await.expect("connected");
+    query("CREATE ROLE paynotify LOGIN PASSWORD 'a-password'").execute(&mut connection).await.expect("made");
+    query("CREATE DATABASE paynotify OWNER paynotify").execute(&mut connection).await.expect("made");
+
+    let away = StubMerchant::start(always(Answer::Refuse)).await;
+    let back = StubMerchant::start(always(Answer::Confirm)).await;
+    let journal = format!("postgres://paynotify:a-password@127.0.0.1:{}/paynotify", server.port());
+    let journal = format!("{SETTINGS}[journal]\nkind = \"postgres\"\nurl = \"{journal}\"\n");
+    let mut gateway = Gateway::new(Store::Embedded, &journal);
+    fill(&mut gateway, &away, &back).await;
+    tokio::task::block_in_place(|| as_postgres("pg_dump"));
+    more(&gateway).await;
+    assert!(gateway.stop().success());
+    std::fs::remove_dir_all(gateway.folder().join("data")).expect("lost");
+    tokio::task::block_in_place(|| as_postgres("pg_restore"));
+    everything_goes_on(&mut gateway, &back).await;
 }

@@ -59,6 +59,13 @@ pub(super) fn is_command(words: &[String], in_a_sentence: bool) -> Result<(), St
     }
 }
 
+/// A command of ours, without whose name it is given in and where the program is.
+pub(super) fn of_the_program(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches("sudo ").trim_start_matches("runuser -u paynotify -- ");
+    let line = line.trim_start_matches("./").trim_start_matches("target/release/");
+    line.starts_with("paynotify ").then_some(line)
+}
+
 /// Keys are written as `[section] key`.
 #[test]
 fn every_key_of_the_guide_exists() {
@@ -91,14 +98,13 @@ fn every_command_of_the_guide_exists() {
         let page_text = text(page);
         for block in blocks(&page_text, "sh") {
             for line in block.lines() {
-                let line = line.trim_start_matches("sudo ").trim_start_matches("./");
-                if line.starts_with("paynotify ") {
+                if let Some(line) = of_the_program(line) {
                     let command = line.split(" | ").next().unwrap_or_default();
                     is_command(&words(command), false).unwrap_or_else(|wrong| panic!("{page}: {wrong}"));
                 }
             }
         }
-        for span in spans(&page_text).into_iter().filter(|span| span.starts_with("paynotify ")) {
+        for span in spans(&page_text).into_iter().filter_map(of_the_program) {
             is_command(&words(span), true).unwrap_or_else(|wrong| panic!("{page}: {wrong}"));
         }
     }
@@ -135,13 +141,43 @@ fn every_place_that_the_guide_leads_to_exists() {
     }
 }
 
+/// At three in the morning what is to be typed comes first, and it is there, with what it is called by.
+#[test]
+fn every_alerts_section_begins_with_its_first_command() {
+    let guide = text(GUIDE);
+    for section in alerts(&guide).split("\n### ").skip(1) {
+        let (name, rest) = section.split_once('\n').expect("more than a name");
+        let block = rest.strip_prefix("\n```sh\n").unwrap_or_else(|| panic!("{name} begins with something else"));
+        let first = block.lines().next().expect("a command");
+        let programs = ["paynotify ", "systemctl ", "journalctl ", "df "];
+        assert!(programs.iter().any(|program| first.starts_with(program)), "{name}: {first}");
+        assert!(rest.split("\n```\n").nth(1).is_some_and(|told| told.trim().len() > 80), "{name} says nothing");
+    }
+}
+
+/// The tables' versions: one step each.
+#[test]
+fn the_guide_knows_the_tables_versions() {
+    let steps = |folder: &str| {
+        let files = std::fs::read_dir(root().join(folder)).expect("a folder");
+        let names = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("schema") && name.ends_with(".sql")).count()
+    };
+    let [sqlite, postgres, broker] =
+        ["src/journal/sqlite", "src/journal/postgres", "src/broker/embedded"].map(steps);
+    let told = format!("journal on SQLite {sqlite}, on PostgreSQL {postgres}; embedded broker {broker}.");
+    assert!(text(GUIDE).contains(&told), "the guide does not say: {told}");
+}
+
+fn alerts(guide: &str) -> &str {
+    guide.split("\n## Alerts\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("alerts")
+}
+
 /// Each alert has its section, where its `runbook_url` leads, and each section its alert.
 #[test]
 fn every_alert_has_its_section() {
     let guide = text(GUIDE);
-    let section =
-        guide.split("\n## Alerts\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("alerts");
-    let told: BTreeSet<_> = section.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let told: BTreeSet<_> = alerts(&guide).lines().filter_map(|line| line.strip_prefix("### ")).collect();
     assert!(told.len() > 9, "{told:?}");
     let rules = root().join("examples/monitoring/alerts.yml");
     if !rules.exists() {

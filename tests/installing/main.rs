@@ -8,8 +8,10 @@
 mod support;
 
 mod backup;
+mod beside;
 mod container;
 mod guide;
+mod guided;
 mod rabbitmq;
 mod security;
 mod service;

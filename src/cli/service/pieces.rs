@@ -15,7 +15,7 @@ pub(super) const FOLDERS: [(&str, u32); 4] = [
     ("/etc/paynotify", 0o750),
     ("/etc/paynotify/merchants", 0o750),
     ("/etc/paynotify/plugins", 0o750),
-    ("/etc/paynotify/secrets", 0o700),
+    ("/etc/paynotify/secrets", 0o750),
 ];
 /// The configuration to begin with.
 pub(super) const INITIAL: &str = include_str!("../../../packaging/paynotify.toml");
