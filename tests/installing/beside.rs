@@ -11,7 +11,7 @@ const SOMEBODY: u32 = 54_321;
 
 #[test]
 fn a_check_leaves_no_compiled_plugins_for_a_gateway_of_another_user() {
-    let mut gateway = Gateway::new(Store::Embedded, "");
+    let gateway = Gateway::new(Store::Embedded, "");
     gateway.merchant("shop", "http://127.0.0.1:9/", "");
     let (config, data) = (gateway.folder().join("paynotify.toml"), gateway.folder().join("data"));
     let check = || {
