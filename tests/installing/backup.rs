@@ -110,7 +110,8 @@ async fn the_guides_backup_of_postgresql_restores_everything_it_had() {
             url.username(),
             server.password()
         );
-        let lines = commands(word, Path::new("/nowhere"), backups.path()).replace("runuser -u postgres -- ", "");
+        let lines =
+            commands(word, Path::new("/nowhere"), backups.path()).replace("runuser -u postgres -- ", "");
         shell(&format!("{variables}{lines}"));
     };
     let mut connection = PgConnection::connect(url.as_str()).await.expect("connected");

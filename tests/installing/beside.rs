@@ -27,7 +27,11 @@ fn a_check_leaves_no_compiled_plugins_for_a_gateway_of_another_user() {
     fs::create_dir(&data).expect("made");
     chown(&data, Some(SOMEBODY), Some(SOMEBODY)).expect("given away");
     check();
-    assert_eq!(fs::read_dir(&data).expect("read").count(), 0, "what is root's there would stop its owner's gateway");
+    assert_eq!(
+        fs::read_dir(&data).expect("read").count(),
+        0,
+        "what is root's there would stop its owner's gateway"
+    );
     let compiled = data.join("compiled");
     fs::create_dir(&compiled).expect("made");
     chown(&compiled, Some(SOMEBODY), Some(SOMEBODY)).expect("given away");

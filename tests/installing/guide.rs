@@ -147,11 +147,15 @@ fn every_alerts_section_begins_with_its_first_command() {
     let guide = text(GUIDE);
     for section in alerts(&guide).split("\n### ").skip(1) {
         let (name, rest) = section.split_once('\n').expect("more than a name");
-        let block = rest.strip_prefix("\n```sh\n").unwrap_or_else(|| panic!("{name} begins with something else"));
+        let block =
+            rest.strip_prefix("\n```sh\n").unwrap_or_else(|| panic!("{name} begins with something else"));
         let first = block.lines().next().expect("a command");
         let programs = ["paynotify ", "systemctl ", "journalctl ", "df "];
         assert!(programs.iter().any(|program| first.starts_with(program)), "{name}: {first}");
-        assert!(rest.split("\n```\n").nth(1).is_some_and(|told| told.trim().len() > 80), "{name} says nothing");
+        assert!(
+            rest.split("\n```\n").nth(1).is_some_and(|told| told.trim().len() > 80),
+            "{name} says nothing"
+        );
     }
 }
 
