@@ -51,11 +51,12 @@ pub(super) fn words(line: &str) -> Vec<String> {
 pub(super) fn is_command(words: &[String], in_a_sentence: bool) -> Result<(), String> {
     match Command::try_parse_from(words) {
         Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(()),
-            ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand if in_a_sentence => Ok(()),
-            _ => Err(format!("{words:?}: {error}")),
-        },
+        Err(error) => {
+            let kind = error.kind();
+            let is_help = matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let is_short = matches!(kind, ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand);
+            if is_help || (in_a_sentence && is_short) { Ok(()) } else { Err(format!("{words:?}: {error}")) }
+        }
     }
 }
 
