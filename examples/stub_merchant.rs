@@ -1,6 +1,7 @@
 //! A merchant for trying things out: refuses each order a number of times, then confirms it.
 //!
-//! `cargo run --example stub_merchant -- 127.0.0.1:8461 2` listens there and refuses twice.
+//! `cargo run --example stub_merchant -- 127.0.0.1:8461 2` listens there and refuses twice. A third argument is the word that confirms,
+//! `success` unless given.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,11 @@ async fn main() -> anyhow::Result<()> {
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8461".to_owned());
     let refusals: u32 = arguments.next().unwrap_or_else(|| "2".to_owned()).parse()?;
     let heard = Refusals::default();
-    let answer = move |State(heard): State<Refusals>, uri: Uri| async move { answer(&heard, &uri, refusals) };
+    let yes = arguments.next().unwrap_or_else(|| "success".to_owned());
+    let answer = move |State(heard): State<Refusals>, uri: Uri| {
+        let yes = yes.clone();
+        async move { if confirms(&heard, &uri, refusals) { yes } else { "fail".to_owned() } }
+    };
     let router = Router::new().fallback(answer).with_state(heard);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("a merchant listens on {}", listener.local_addr()?);
@@ -25,18 +30,19 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn answer(heard: &Refusals, uri: &Uri, refusals: u32) -> &'static str {
+fn confirms(heard: &Refusals, uri: &Uri, refusals: u32) -> bool {
     let order = uri
         .query()
         .unwrap_or_default()
         .split('&')
         .find_map(|pair| pair.strip_prefix("out_trade_no="))
-        .unwrap_or("no order")
+        .unwrap_or("an order")
         .to_owned();
     let mut heard = heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let times = heard.entry(order.clone()).or_default();
     *times += 1;
-    let (word, answer) = if *times > refusals { ("confirms", "success") } else { ("refuses", "fail") };
+    let confirms = *times > refusals;
+    let word = if confirms { "confirms" } else { "refuses" };
     println!("the merchant is told of {order}, for the {times}. time, and {word}");
-    answer
+    confirms
 }

@@ -151,9 +151,8 @@ fn the_printed_and_the_ready_configuration_are_fine() {
     let blocks: Vec<&str> =
         readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     // The merchant's keys need a plugin that asks for them: they are checked in tests/crypto/config.rs.
-    // The last is a merchant of a plugin that is yet to be written: tests/languages.
     // What a merchant asks of its way is checked in tests/http_client.
-    let [gateway, merchant, _keys, _way, journal, audit, _own] = blocks[..] else {
+    let [gateway, merchant, _keys, _way, journal, audit] = blocks[..] else {
         panic!("the README shows two files, and parts for each")
     };
     fs::write(&file, format!("{gateway}{audit}{journal}")).expect("written");

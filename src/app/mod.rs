@@ -4,6 +4,7 @@
 //! `ready` puts a merchant together with its plugin, `kept` remembers what ran. `prepare` does it once, before the start;
 //! `dropin` whenever something changes.
 
+mod announce;
 mod brokers;
 mod catalogue;
 mod dropin;
@@ -94,6 +95,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     let api = Api::new(upon, registry);
     let mut watching = tokio::spawn(dropin.run(stopped.clone()));
     let replaying = tokio::spawn(replaying.run(stopped.clone()));
+    let announcing = announce::until(stopped.clone(), Arc::clone(&broker), Arc::clone(&journal));
+    let announcing = tokio::spawn(announcing);
     let (router, settings) = (api.clone().router(&config.api), config.api.clone());
     let mut serving =
         tokio::spawn(async move { api::serve(listener, router, &settings, tls, stopped).await });
@@ -124,6 +127,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         watched = Some(watching.await);
     }
     let replayed = replaying.await;
+    let announced = announcing.await;
     broker.close().await;
     // With the broker closed, none of them waits for it.
     api.finish().await;
@@ -133,6 +137,7 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
         result.context("the delivery ended by a fault")?;
     }
     replayed.context("the replays ended by a fault")?;
+    announced.context("what tells systemd ended by a fault")?;
     if let Some(result) = watched {
         result.context("the watch over plugins and merchants ended by a fault")?;
     }

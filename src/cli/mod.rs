@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod selection;
 mod send;
+mod service;
 mod status;
 mod story;
 mod table;
@@ -62,6 +63,9 @@ enum Verb {
     /// Tries, records, checks, replays and looks after plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// Makes the gateway a service of systemd's.
+    #[command(subcommand)]
+    Service(service::ServiceVerb),
     /// Prints what has a shell complete these commands.
     Completions {
         /// For which shell.
@@ -190,6 +194,7 @@ pub fn main() -> ExitCode {
             Verb::Config(ConfigVerb::Default) => config::print_default(),
             Verb::Token(token::TokenVerb::New(new)) => token::new(&new),
             Verb::Plugin(verb) => plugin::main(&verb).await,
+            Verb::Service(verb) => service::main(&verb),
             Verb::Completions { shell } => completions(shell),
         }
     });

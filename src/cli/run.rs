@@ -1,5 +1,7 @@
 //! `paynotify run`: the gateway's life, from its configuration to its drain.
 
+use std::io::IsTerminal;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
@@ -34,6 +36,8 @@ pub(super) async fn run(run: &Run) -> Result<(), Failure> {
 fn start_log(config: &Config) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // Colours are for people: a file and systemd's journal would keep their codes.
+        .with_ansi(std::io::stderr().is_terminal())
         // Where the log cannot be written, the default is to say so by printing, which panics: a full disk under the
         // log must not end the gateway in the middle of its work.
         .log_internal_errors(false);

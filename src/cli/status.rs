@@ -15,6 +15,9 @@ use crate::domain::{Moment, NotificationId};
 pub(super) struct Status {
     /// The notification's id. Without it, the gateway's own state is told.
     id: Option<NotificationId>,
+    /// Only asks whether the gateway takes notifications, which needs no token: for health checks and scripts.
+    #[arg(long, conflicts_with = "id")]
+    ready: bool,
     #[command(flatten)]
     api: ApiAddress,
 }
@@ -28,6 +31,10 @@ pub(super) async fn status(arguments: &Status) -> Result<(), Failure> {
     // One that is not ready says why, which is what is asked for.
     let ready = api.ask(Method::GET, "/readyz", bytes::Bytes::new()).await?.value;
     let is_ready = ["broker", "journal"].iter().all(|part| ready[part] == "ready");
+    if arguments.ready {
+        print(&if arguments.api.json { format!("{ready}\n") } else { parts(&ready) })?;
+        return if is_ready { Ok(()) } else { Err(not_ready()) };
+    }
     let ladder = match api.get("/v1/ladder").await {
         Ok(answer) => answer.value,
         Err(error) => {
@@ -42,7 +49,11 @@ pub(super) async fn status(arguments: &Status) -> Result<(), Failure> {
     } else {
         print(&overview(&ready, &ladder, clock::now()))?;
     }
-    if is_ready { Ok(()) } else { Err(anyhow::anyhow!("the gateway is not ready").into()) }
+    if is_ready { Ok(()) } else { Err(not_ready()) }
+}
+
+fn not_ready() -> Failure {
+    anyhow::anyhow!("the gateway is not ready").into()
 }
 
 /// What the gateway needs, and whether it is there.

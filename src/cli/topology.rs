@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::prepared;
+use super::config::looked_at;
 use super::{Failure, TopologyCheck, TopologyDrain};
 use crate::app;
 use crate::broker::amqp::{Drain, Drained, Operator, QueueRow, Report};
@@ -46,7 +46,7 @@ pub(super) async fn drain(arguments: &TopologyDrain) -> Result<(), Failure> {
 }
 
 async fn operator(file: &Path) -> Result<Operator, Failure> {
-    let (config, prepared) = prepared(file, |_| {}).await?;
+    let (config, prepared) = looked_at(file).await?;
     match app::operator(&config, &prepared)? {
         Some(operator) => Ok(operator),
         None => {

@@ -7,7 +7,6 @@
 mod support;
 
 mod delivered;
-mod new_user;
 mod projects;
 
 use std::path::{Path, PathBuf};

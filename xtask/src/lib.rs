@@ -17,6 +17,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
+pub mod systemd;
 pub mod test;
 pub mod torture;
 pub mod workspace;

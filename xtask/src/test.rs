@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{examples, fuzzer, guests, judges, postgres, workspace};
+use crate::{examples, fuzzer, guests, judges, postgres, systemd, workspace};
 
 /// Builds, fetches what is missing, starts a broker and a database for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -20,9 +20,12 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     postgres::ensure_installed()?;
     judges::ensure_installed()?;
     fuzzer::ensure_installed()?;
+    if let Err(reason) = systemd::ensure_there() {
+        say(format!("tests: systemd's tools will not look at the unit: {reason:#}"));
+    }
     examples::build_all(&[])?;
     say("tests: building");
-    must_succeed(cargo().args(["build", "--workspace", "--tests", "--locked"]))?;
+    must_succeed(cargo().args(["build", "--workspace", "--tests", "--examples", "--locked"]))?;
     say(format!("tests: starting a RabbitMQ node ({}) for all of them", version.name()));
     let mut node = Node::start_version(version, Size::Small)?;
     say("tests: starting a PostgreSQL server for all of them");

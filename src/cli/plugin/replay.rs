@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::config::leave_nothing_behind;
 use crate::cli::{ConfigFile, Failure};
 use crate::config::{self, Config, Problem};
 use crate::domain::{Notification, NotificationId};
@@ -60,8 +61,9 @@ impl std::str::FromStr for Attempt {
 pub(super) async fn replay(arguments: &Replay) -> Result<(), Failure> {
     let file = &arguments.file.config;
     let config = if arguments.sign { Config::load(file) } else { Config::load_without_merchants(file) };
-    let config =
+    let mut config =
         config.map_err(|problems| Failure::Wrong(problems.iter().map(Problem::to_string).collect()))?;
+    leave_nothing_behind(&mut config);
     let kept = look_up(&config, &arguments.attempt).await?;
     let name = format!("{}/{}", arguments.attempt.notification, kept.transcript.number);
     let transcript = Transcript::from_json(&kept.transcript.content)

@@ -58,14 +58,12 @@ impl Canary {
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let (id, copies) = (Uuid::now_v7().simple().to_string(), format!("{}.probe", topology.prefix()));
+        // Named by us, so that RabbitMQ's user needs no permission beyond the prefix.
+        let ours = ShortString::from(format!("{copies}.{id}"));
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        let ours = channel.queue_declare("".into(), options, FieldTable::default()).await?;
-        let queues = Queues {
-            ours: ours.name().clone(),
-            copies: format!("{}.probe", topology.prefix()).into(),
-            returning: topology.returning.clone(),
-            id: Uuid::now_v7().simple().to_string(),
-        };
+        channel.queue_declare(ours.clone(), options, FieldTable::default()).await?;
+        let queues = Queues { ours, copies: copies.into(), returning: topology.returning.clone(), id };
         queues.make_sure(&channel).await?;
         let (ours, copies) =
             (consume(&channel, queues.ours.clone()).await?, consume(&channel, queues.copies.clone()).await?);
