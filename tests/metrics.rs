@@ -10,9 +10,10 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use paynotify::domain::headers;
 use support::amqp::until;
-use support::gateway::{Gateway, SOON, record};
+use support::gateway::{Gateway, SOON, Store, record};
 use support::guest::Guest;
 use support::merchant::{Answer, StubMerchant, always};
+use support::promtool::{firing, hold_to_the_format};
 use support::rabbit::Rabbit;
 
 /// What only the management API knows: `tests/audit.rs` looks at it.
@@ -67,6 +68,7 @@ async fn every_metric_is_in_the_table_as_it_is_exported() {
     gateway.merchant("waits", &refuses.url("/"), "ladder = [\"300s\"]");
     gateway.start();
     gateway.ready().await;
+    let before = gateway.text("/metrics").await;
     for (id, merchant) in
         [("n1", "shop"), ("n2", "refuses"), ("n3", "stops"), ("n4", "waits"), ("n5", "traps"), ("n6", "nobody")]
     {
@@ -96,6 +98,7 @@ async fn every_metric_is_in_the_table_as_it_is_exported() {
     .await;
     let text = gateway.text("/metrics").await;
     support::metrics::hold_against_the_table(&text, &NEEDS_MANAGEMENT, &[]);
+    hold_to_the_format(&text);
     for (name, least) in [
         ("paynotify_attempts_total{result=\"confirmed\",owner=\"none\"}", 1.0),
         ("paynotify_attempts_total{result=\"retry\",owner=\"merchant\"}", 3.0),
@@ -119,5 +122,29 @@ async fn every_metric_is_in_the_table_as_it_is_exported() {
     // The merchant that nobody has configured is not named.
     assert!(!text.contains("nobody"), "{text}");
     assert_eq!(sample(&text, "paynotify_deliveries_in_hand"), 0.0, "all is settled");
+    let (soon, _) = firing(&before, &text);
+    let wanted = ["PaynotifyExhausted", "PaynotifyPluginFaults", "PaynotifyPoison"];
+    assert_eq!(soon.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
+    assert!(gateway.stop().success(), "{}", gateway.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_alert_fires_for_a_gateway_that_does_its_work() {
+    let merchant = StubMerchant::start(always(Answer::Confirm)).await;
+    let mut gateway = Gateway::new(Store::Embedded, "");
+    gateway.merchant("shop", &merchant.url("/"), "");
+    gateway.start();
+    gateway.ready().await;
+    let before = gateway.text("/metrics").await;
+    for number in 0..20 {
+        gateway.send(&record(&format!("n{number}"), "shop", "o")).await;
+    }
+    for number in 0..20 {
+        gateway.wait_for_state(&format!("n{number}"), "ended", SOON).await;
+    }
+    let after = gateway.text("/metrics").await;
+    assert_eq!(sample(&after, "paynotify_notifications_ended_total{outcome=\"confirmed\"}"), 20.0);
+    let (soon, later) = firing(&before, &after);
+    assert!(soon.is_empty() && later.is_empty(), "{soon:?}, {later:?}");
     assert!(gateway.stop().success(), "{}", gateway.log());
 }

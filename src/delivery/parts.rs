@@ -1,9 +1,6 @@
-//! The parts of which an attempt is made, and how long each took: for metrics and traces.
+//! The parts of which an attempt is made, and how long each took: for the metrics.
 
 use std::time::{Duration, Instant};
-
-use crate::clock;
-use crate::domain::Moment;
 
 /// A part of an attempt, in the order in which they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +38,6 @@ impl Part {
 /// When each part began and ended, as far as they were done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
-    /// By the wall clock, when all began.
-    at: Moment,
     began: Instant,
     done: [Option<(Duration, Duration)>; Part::ALL.len()],
 }
@@ -50,7 +45,7 @@ pub(super) struct Parts {
 impl Parts {
     /// It begins.
     pub(super) fn begin() -> Self {
-        Self { at: clock::now(), began: Instant::now(), done: [None; Part::ALL.len()] }
+        Self { began: Instant::now(), done: [None; Part::ALL.len()] }
     }
 
     /// Does a part. One that is done again counts as it was last.

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod guest;
 pub mod merchant;
 pub mod metrics;
+pub mod promtool;
 pub mod proxy;
 pub mod rabbit;
 pub mod raw_amqp;
