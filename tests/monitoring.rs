@@ -20,12 +20,15 @@ fn prometheus_takes_the_rules_and_each_fires_when_it_should_and_not_before() {
     let path = |name: &str| monitoring().join(name).to_str().expect("text").to_owned();
     content(&["check", "rules", "--lint=all", "--lint-fatal", &path("alerts.yml")], "");
     content(&["test", "rules", &path("alerts_test.yml")], "");
+    content(&["check", "config", "--syntax-only", &path("prometheus.yml")], "");
 }
 
 #[test]
 fn each_alert_says_what_is_wrong_and_where_to_read_on() {
     let alerts = alerts();
     assert!(alerts.len() >= 12, "{alerts:?}");
+    let rows = include_str!("../docs/metrics.md").lines().filter(|line| line.starts_with("| `Paynotify"));
+    assert_eq!(rows.count(), alerts.len(), "the alerts in docs/metrics.md");
     for (name, rule) in &alerts {
         let line = |key: &str| {
             let value = rule.lines().find_map(|line| line.trim().strip_prefix(key));
@@ -34,6 +37,9 @@ fn each_alert_says_what_is_wrong_and_where_to_read_on() {
         assert_eq!(line("runbook_url:"), format!("docs/operating.md#{}", name.to_lowercase()));
         assert!(["{ severity: critical }", "{ severity: warning }"].contains(&&*line("labels:")), "{name}");
         assert!(line("summary:").len() > 20, "{name}");
+        let severity = line("labels:").replace("{ severity: ", "").replace(" }", "");
+        let row = format!("| `{name}` | {severity} | ");
+        assert!(include_str!("../docs/metrics.md").contains(&row), "docs/metrics.md has no row {row}");
         // Which gateway, merchant, rung, plugin; or how many.
         assert!(line("summary:").contains("{{"), "{name} does not say for whom");
     }
@@ -113,7 +119,7 @@ fn grafana_can_import_the_dashboard() {
     for panel in panels(&dashboard) {
         let title = panel["title"].as_str().expect("a title");
         assert!(!title.is_empty(), "{panel}");
-        assert!(panel["description"].as_str().is_some_and(|text| text.len() >= 5), "{title}: no description");
+        assert!(panel["description"].as_str().is_some_and(|text| text.len() > 20), "{title}: no description");
         assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title}: no unit");
         assert_eq!(panel["datasource"], asks, "{title}");
         let targets = panel["targets"].as_array().expect("targets");
