@@ -69,9 +69,14 @@ async fn every_metric_is_in_the_table_as_it_is_exported() {
     gateway.start();
     gateway.ready().await;
     let before = gateway.text("/metrics").await;
-    for (id, merchant) in
-        [("n1", "shop"), ("n2", "refuses"), ("n3", "stops"), ("n4", "waits"), ("n5", "traps"), ("n6", "nobody")]
-    {
+    for (id, merchant) in [
+        ("n1", "shop"),
+        ("n2", "refuses"),
+        ("n3", "stops"),
+        ("n4", "waits"),
+        ("n5", "traps"),
+        ("n6", "nobody"),
+    ] {
         gateway.send(&record(id, merchant, id)).await;
     }
     let intake = rabbit.outside.name("in");

@@ -99,7 +99,8 @@ fn prometheus_can_read_every_expression_of_the_dashboard() {
     assert!(rules.len() >= 40, "{} expressions", rules.len());
     let file = tempfile::NamedTempFile::new().expect("a file");
     // JSON is YAML, too.
-    fs::write(&file, json!({"groups": [{"name": "dashboard", "rules": rules}]}).to_string()).expect("written");
+    fs::write(&file, json!({"groups": [{"name": "dashboard", "rules": rules}]}).to_string())
+        .expect("written");
     content(&["check", "rules", "--lint=none", file.path().to_str().expect("text")], "");
 }
 
@@ -107,7 +108,11 @@ fn prometheus_can_read_every_expression_of_the_dashboard() {
 fn grafana_can_import_the_dashboard() {
     let dashboard = dashboard();
     assert_eq!(dashboard["id"], Value::Null, "an import makes a number");
-    assert_eq!(dashboard["__inputs"], json!([]), "the data source is chosen on the page, not while importing");
+    assert_eq!(
+        dashboard["__inputs"],
+        json!([]),
+        "the data source is chosen on the page, not while importing"
+    );
     assert!(dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 36));
     for key in ["uid", "title", "description"] {
         assert!(dashboard[key].as_str().is_some_and(|text| !text.is_empty()), "{key}");
@@ -143,8 +148,8 @@ fn the_dashboards_panels_lie_beside_each_other_and_what_is_wrong_comes_first() {
     assert_eq!(ids.len(), all.len(), "two panels have one number");
     let mut taken: BTreeSet<(u64, u64)> = BTreeSet::new();
     for panel in all {
-        let [x, y, width, height] =
-            ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap_or_else(|| panic!("{panel}")));
+        let [x, y, width, height] = ["x", "y", "w", "h"]
+            .map(|key| panel["gridPos"][key].as_u64().unwrap_or_else(|| panic!("{panel}")));
         assert!(x + width <= 24, "{} is too wide", panel["title"]);
         for place in (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y))) {
             assert!(taken.insert(place), "{} lies upon another panel", panel["title"]);
@@ -154,7 +159,8 @@ fn the_dashboards_panels_lie_beside_each_other_and_what_is_wrong_comes_first() {
     let lines = taken.iter().map(|(_, y)| y + 1).max().unwrap_or_default();
     assert_eq!(taken.len() as u64, lines * 24);
     assert_eq!(all[0]["title"], "What is wrong, and for whom");
-    let firing = |panel: &Value| panel["targets"][0]["expr"].as_str().is_some_and(|it| it.starts_with("ALERTS"));
+    let firing =
+        |panel: &Value| panel["targets"][0]["expr"].as_str().is_some_and(|it| it.starts_with("ALERTS"));
     let first: Vec<_> = all[1..].iter().take_while(|panel| panel["type"] != "row").collect();
     assert!(first.into_iter().any(firing), "the alerts that fire are not in the first row");
 }

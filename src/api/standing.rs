@@ -82,7 +82,7 @@ fn shown(api: &Api, counted: &Counted, now: Moment) -> Vec<Shown> {
     let counts = &counted.counts;
     let own = api.merchants.ladder_ms("");
     let (all, anew) = rungs(counts, own.clone(), |merchant| api.merchants.ladder_ms(merchant));
-    let waiting = by_rung(&own, &all, &anew, (counts.new, counts.oldest_new), now);
+    let waiting = by_rung(&own, &all, &anew, (counts.new, counts.oldest_due_at_once), now);
     let held = by_cause(counts.held.iter().map(|held| (held.cause.as_str(), held.count, held.since)), now);
     let ended = ["stopped", "exhausted", "abandoned"].map(|outcome| {
         let same = counts.unconfirmed.iter().filter(|count| count.outcome == outcome);
@@ -168,7 +168,10 @@ fn by_cause<'a>(
 }
 
 /// The merchants with most, of those that are known.
-fn most<'a>(counts: impl Iterator<Item = (&'a str, u64)>, known: impl Fn(&str) -> bool) -> Vec<(String, f64)> {
+fn most<'a>(
+    counts: impl Iterator<Item = (&'a str, u64)>,
+    known: impl Fn(&str) -> bool,
+) -> Vec<(String, f64)> {
     let mut by_merchant: BTreeMap<&str, u64> = BTreeMap::new();
     for (merchant, count) in counts {
         *by_merchant.entry(merchant).or_default() += count;
@@ -220,7 +223,8 @@ mod tests {
     #[test]
     fn only_merchants_that_are_configured_are_named_and_only_so_many() {
         let names: Vec<String> = (0..100_u64).map(|number| format!("m{number}")).collect();
-        let counts = names.iter().zip(0..).flat_map(|(name, count)| [(name.as_str(), count), (name.as_str(), 1)]);
+        let counts =
+            names.iter().zip(0..).flat_map(|(name, count)| [(name.as_str(), count), (name.as_str(), 1)]);
         let shown = most(counts.chain([("stranger", 1_000)]), |id| id != "stranger");
         assert_eq!(shown.len(), MOST_MERCHANTS);
         assert_eq!(shown.first(), Some(&("m99".to_owned(), 100.0)));

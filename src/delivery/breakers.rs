@@ -38,8 +38,7 @@ impl Metrics {
     /// Puts them into the registry, with a look at these merchants.
     #[must_use]
     pub fn new(registry: &mut Registry, merchants: &Merchants) -> Self {
-        let (traffic, measures) =
-            (Traffic::registered(registry, merchants), Measures::registered(registry));
+        let (traffic, measures) = (Traffic::registered(registry, merchants), Measures::registered(registry));
         let metrics = Self { open: Family::default(), traffic, measures };
         let help = "Merchants whose breaker is open for the plugin, so that it is not called for them";
         registry.register("plugin_breaker_open", help, metrics.open.clone());

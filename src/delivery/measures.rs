@@ -31,8 +31,7 @@ pub(super) enum TakenUp {
 }
 
 impl TakenUp {
-    const ALL: [Self; 5] =
-        [Self::Attempt, Self::Parked, Self::Behind, Self::Interrupted, Self::HandedBack];
+    const ALL: [Self; 5] = [Self::Attempt, Self::Parked, Self::Behind, Self::Interrupted, Self::HandedBack];
 
     fn name(self) -> &'static str {
         match self {

@@ -23,7 +23,8 @@ fn row(line: &str) -> (String, Metric) {
     let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
     let [name, kind, labels, help] = cells[..] else { panic!("not four cells: {line}") };
     // Each label is named first, and its bound after it.
-    let labels = labels.split("; ").filter_map(|label| Some(label.strip_prefix('`')?.split_once('`')?.0.to_owned()));
+    let labels =
+        labels.split("; ").filter_map(|label| Some(label.strip_prefix('`')?.split_once('`')?.0.to_owned()));
     let metric = Metric { kind: kind.to_owned(), labels: labels.collect(), help: help.to_owned() };
     (name.trim_matches('`').to_owned(), metric)
 }
@@ -46,7 +47,8 @@ pub fn exported(text: &str) -> BTreeMap<String, Metric> {
         } else if !line.starts_with('#') {
             let sample = line.split(['{', ' ']).next().unwrap_or_default();
             let name = family(&all, sample).unwrap_or_else(|| panic!("a sample of nothing: {line}"));
-            let labels = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').expect("closed").0);
+            let labels =
+                line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').expect("closed").0);
             let names = labels.split("\",").filter_map(|label| Some(label.split_once("=\"")?.0.to_owned()));
             all.entry(name).or_default().labels.extend(names.filter(|name| name != "le"));
         }
@@ -82,7 +84,11 @@ pub fn hold_against_the_table(text: &str, absent: &[&str], silent: &[&str]) {
         }
     }
     for (name, metric) in &exported {
-        assert_eq!(Some(metric), table.get(name), "{name}: what is exported (left) and what docs/metrics.md says");
+        assert_eq!(
+            Some(metric),
+            table.get(name),
+            "{name}: what is exported (left) and what docs/metrics.md says"
+        );
     }
     let missing: Vec<&String> = table.keys().filter(|name| !exported.contains_key(*name)).collect();
     assert!(missing.is_empty(), "in docs/metrics.md, and not exported: {missing:?}");

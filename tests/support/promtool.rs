@@ -95,7 +95,8 @@ pub fn firing(before: &str, after: &str) -> (BTreeSet<String>, BTreeSet<String>)
         series.push(json!({"series": of_this_gateway(name), "values": format!("{first} {value}x84")}));
     }
     let at = |minute: u32| -> BTreeSet<String> {
-        let none = |name: &String| json!({"eval_time": format!("{minute}m"), "alertname": name, "exp_alerts": []});
+        let none =
+            |name: &String| json!({"eval_time": format!("{minute}m"), "alertname": name, "exp_alerts": []});
         let expected: Vec<_> = alerts().iter().map(|(name, _)| none(name)).collect();
         let test = json!({"interval": "1m", "input_series": series.clone(), "alert_rule_test": expected});
         let rules = monitoring().join("alerts.yml");

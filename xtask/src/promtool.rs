@@ -22,7 +22,9 @@ const PACKAGE: &str = "prometheus";
 pub fn ensure_there() -> Result<PathBuf> {
     let suite = machine_suite()?;
     let folder = cached(&format!("{PACKAGE}-{suite}"), |partial| {
-        say(format!("promtool: fetching {PACKAGE} from the machine's Debian mirror (25 MB); nothing is installed"));
+        say(format!(
+            "promtool: fetching {PACKAGE} from the machine's Debian mirror (25 MB); nothing is installed"
+        ));
         let lists = workspace::cache_dir()?.join(format!("apt-{suite}"));
         let apt = PrivateApt::update(&lists, &machine_archive("")?, &suite)?;
         let versions = apt.versions(PACKAGE)?;
