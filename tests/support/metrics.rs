@@ -20,7 +20,7 @@ pub fn table() -> BTreeMap<String, Metric> {
 }
 
 fn row(line: &str) -> (String, Metric) {
-    let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+    let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
     let [name, kind, labels, help] = cells[..] else { panic!("not four cells: {line}") };
     // Each label is named first, and its bound after it.
     let labels =
