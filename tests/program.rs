@@ -131,7 +131,8 @@ async fn a_log_that_cannot_be_written_harms_nothing() {
 fn the_log_is_lines_for_people_unless_it_is_json() {
     let gateway = Gateway::new(Store::Embedded, "");
     let file = gateway.folder().join("paynotify.toml");
-    let configured = fs::read_to_string(&file).expect("written").replace("format = \"json\"", "format = \"text\"");
+    let configured =
+        fs::read_to_string(&file).expect("written").replace("format = \"json\"", "format = \"text\"");
     fs::write(&file, configured).expect("written");
     let mut child = gateway.verb(&["run"]).spawn().expect("started");
     let lines = BufReader::new(child.stderr.take().expect("its log")).lines().map(|line| line.expect("text"));

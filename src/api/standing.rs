@@ -65,12 +65,14 @@ impl Collector for Standing {
         let gauge = ConstGauge::new(0.0).metric_type();
         for Shown { name, help, label, samples } in shown.iter().flatten() {
             let mut metric = encoder.encode_descriptor(name, help, None, gauge)?;
-            for (value, sample) in samples {
-                let sample = ConstGauge::new(*sample);
-                match label {
-                    None => sample.encode(metric.encode_family::<[(&str, &str); 0]>(&[])?)?,
-                    Some(label) => sample.encode(metric.encode_family(&[(*label, value.as_str())])?)?,
+            let Some(label) = label else {
+                if let Some((_, sample)) = samples.first() {
+                    ConstGauge::new(*sample).encode(metric)?;
                 }
+                continue;
+            };
+            for (value, sample) in samples {
+                ConstGauge::new(*sample).encode(metric.encode_family(&[(*label, value.as_str())])?)?;
             }
         }
         Ok(())
