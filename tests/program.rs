@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -123,6 +124,23 @@ async fn a_log_that_cannot_be_written_harms_nothing() {
     }
     assert_eq!(merchant.requests().len(), 5);
     assert!(gateway.stop().success());
+}
+
+/// JSON is what all other tests have it write.
+#[test]
+fn the_log_is_lines_for_people_unless_it_is_json() {
+    let gateway = Gateway::new(Store::Embedded, "");
+    let file = gateway.folder().join("paynotify.toml");
+    let configured =
+        fs::read_to_string(&file).expect("written").replace("format = \"json\"", "format = \"text\"");
+    fs::write(&file, configured).expect("written");
+    let mut child = gateway.verb(&["run"]).spawn().expect("started");
+    let lines = BufReader::new(child.stderr.take().expect("its log")).lines().map(|line| line.expect("text"));
+    let said = lines.inspect(|line| assert!(!line.starts_with('{'), "{line}"));
+    let listens = { said }.find(|line| line.contains("127.0.0.1:"));
+    child.kill().expect("killed");
+    child.wait().expect("waited for");
+    assert!(listens.is_some_and(|line| line.contains("INFO")), "it does not say where it listens");
 }
 
 #[test]

@@ -34,9 +34,14 @@ pub(super) struct Latest(Mutex<Option<(Instant, Arc<Counted>)>>);
 impl Api {
     /// The last count, if it is good still, or a new one.
     pub(super) async fn counted(&self) -> Result<Arc<Counted>, Problem> {
+        self.counted_within(KEPT).await
+    }
+
+    /// The last count, if it is no older than that, or a new one.
+    pub(super) async fn counted_within(&self, kept: Duration) -> Result<Arc<Counted>, Problem> {
         let mut last = self.counts.0.lock().await;
         if let Some((when, counted)) = &*last
-            && when.elapsed() < KEPT
+            && when.elapsed() < kept
         {
             return Ok(Arc::clone(counted));
         }

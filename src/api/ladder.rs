@@ -16,13 +16,13 @@ use crate::journal::{Counts, HeldCount};
 
 /// What waits on one rung.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Rung {
-    delay_ms: u64,
-    waiting: u64,
+pub(super) struct Rung {
+    pub(super) delay_ms: u64,
+    pub(super) waiting: u64,
     /// When the first of them is due.
-    next_due: Option<Moment>,
+    pub(super) next_due: Option<Moment>,
     /// When the one that has waited longest began to wait.
-    oldest: Option<Moment>,
+    pub(super) oldest: Option<Moment>,
 }
 
 /// `GET /v1/ladder`
@@ -72,7 +72,11 @@ pub(super) async fn holds(State(api): State<Api>, page: Page) -> Result<Response
 
 /// Everything that waits, by the delay of the rung that its merchant's ladder has for it; and what was begun anew and
 /// waits for its first attempt. The rungs of the gateway's own ladder are always there.
-fn rungs(counts: &Counts, own: Vec<u64>, ladder_of: impl Fn(&str) -> Vec<u64>) -> (Vec<Rung>, Rung) {
+pub(super) fn rungs(
+    counts: &Counts,
+    own: Vec<u64>,
+    ladder_of: impl Fn(&str) -> Vec<u64>,
+) -> (Vec<Rung>, Rung) {
     let empty = |delay_ms| Rung { delay_ms, waiting: 0, next_due: None, oldest: None };
     let mut rungs: BTreeMap<u64, Rung> = own.into_iter().map(|delay| (delay, empty(delay))).collect();
     let mut anew = empty(0);

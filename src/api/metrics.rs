@@ -2,7 +2,8 @@
 //!
 //! The rule: each part of the gateway makes its own metrics, puts them into the registry that it is given when it is
 //! built, and keeps the handles; here they are only written out. There is no global registry. Labels have few and known
-//! values: no id, no merchant's text. README.md lists every metric; a test holds the list to what is shown.
+//! values: no id; a merchant only among the few for which most is undelivered. docs/metrics.md lists every metric; a test holds the list
+//! to what is shown.
 
 use std::sync::Arc;
 
@@ -17,12 +18,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Api;
+use super::standing::Standing;
 
 /// The registry, and what is measured when somebody asks.
 pub(super) struct Metrics {
     registry: Registry,
     ready: Family<Part, Gauge>,
     requests: Family<Answered, Counter>,
+    standing: Standing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,7 +53,9 @@ impl Metrics {
         registry.register("ready", "Whether a part can be used just now, as /readyz tells it", ready.clone());
         let help = "Requests to the API, by what was answered; those that were denied included";
         registry.register("api_requests", help, requests.clone());
-        Self { registry, ready, requests }
+        let standing = Standing::default();
+        registry.register_collector(Box::new(standing.clone()));
+        Self { registry, ready, requests, standing }
     }
 
     /// A request for this route begins.
@@ -93,6 +98,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     for (part, ready) in [("broker", api.broker.ready()), ("journal", api.journal.ready())] {
         api.metrics.ready.get_or_create(&Part { part }).set(i64::from(ready.is_ok()));
     }
+    api.metrics.standing.renew(&api).await;
     let mut text = String::new();
     match encode(&mut text, &api.metrics.registry) {
         Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),

@@ -27,6 +27,7 @@ mod replay;
 mod replays;
 mod serve;
 mod settings;
+mod standing;
 mod tls;
 mod tokens;
 mod turns;

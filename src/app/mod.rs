@@ -16,6 +16,7 @@ mod prepare;
 mod ready;
 mod replays;
 mod secrets;
+mod surroundings;
 mod watch;
 
 use std::future::Future;
@@ -34,6 +35,7 @@ use crate::live::Live;
 pub use brokers::operator;
 use dropin::Dropin;
 pub use prepare::{Prepared, prepare};
+use surroundings::Surroundings;
 
 /// Runs the gateway until `stop` is done, then drains it.
 ///
@@ -79,14 +81,18 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if let Err(error) = deliverer.pauses().look().await {
         tracing::warn!(%error, "whether merchants are paused is not known yet: nothing is attempted before it is");
     }
-    let shown = merchants::Shown::new(all_merchants, deliverer.pauses(), &config.ladder);
+    let shown = merchants::Shown::new(all_merchants.clone(), deliverer.pauses(), &config.ladder);
     let bounds = replays::Bounds { most: config.replay_most, fastest: config.replay_per_second };
     let (replaying, desk) = replays::new(Arc::clone(&journal), Arc::clone(&broker), bounds);
     let (dropin, plugins) = Dropin::new(&config, catalogue, watched, deliverer.releases());
+    let plugins: Arc<dyn api::Plugins> = Arc::new(plugins);
+    let data = config.data.clone();
+    let (known, pauses) = (all_merchants.clone(), deliverer.pauses());
+    Surroundings { merchants: known, pauses, plugins: Arc::clone(&plugins), data }.register(&mut registry);
     let upon = Upon {
         broker: Arc::clone(&broker),
         journal: Arc::clone(&journal),
-        plugins: Arc::new(plugins),
+        plugins,
         merchants: Arc::new(shown),
         replays: Arc::new(desk),
         secrets,

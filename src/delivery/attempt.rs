@@ -11,6 +11,7 @@ use crate::plugin::{AttemptContext, CallError, Conditions};
 use crate::replay::Transcript;
 
 use super::Merchant;
+use super::parts::{Part, Parts};
 
 /// What happened, and the attempt's record if a request went out.
 pub(super) struct Attempted {
@@ -32,14 +33,15 @@ impl Attempted {
 }
 
 /// Makes the attempt that the envelope's progress asks for.
-pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempted {
+pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant, parts: &mut Parts) -> Attempted {
     let began = Instant::now();
     let context =
         AttemptContext { number: envelope.progress.attempt, now: clock::now(), entropy: rand::random() };
     let Merchant { plugin, endpoint, .. } = merchant;
     let notification = &envelope.notification;
     let conditions = Conditions::from(endpoint);
-    let (formatted, kept) = plugin.format_and_keep(notification, conditions.clone(), &context).await;
+    let formatting = plugin.format_and_keep(notification, conditions.clone(), &context);
+    let (formatted, kept) = parts.time(Part::Format, formatting).await;
     let mut transcript = Transcript::begin(plugin.into(), endpoint.into(), &context, &formatted);
     let mut request = match formatted.result {
         Ok(request) => request,
@@ -54,7 +56,7 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
     let mut record = record_of(&request, &context, plugin);
     record.replay = envelope.progress.replay;
     let mut failed = None;
-    let happened = match merchant.way.client().send(request).await {
+    let happened = match parts.time(Part::Send, merchant.way.client().send(request)).await {
         // No request went out, so there is no attempt to record or to spend.
         Err(TransportFailure::AddressRefused) => {
             let held = Happened::Held(HoldReason::AddressRefused);
@@ -64,7 +66,8 @@ pub(super) async fn attempt(envelope: &Envelope, merchant: &Merchant) -> Attempt
         Ok(reply) => {
             record.status = Some(reply.status.as_u16());
             record.reply = Some(excerpt(&reply));
-            let judged = plugin.judge_with(kept, notification, conditions, &context, &reply).await;
+            let judging = plugin.judge_with(kept, notification, conditions, &context, &reply);
+            let judged = parts.time(Part::Judge, judging).await;
             if let Some(transcript) = &mut transcript {
                 transcript.add_reply(&reply, &judged);
             }
@@ -126,11 +129,11 @@ fn excerpt(reply: &Reply) -> String {
 }
 
 fn result(happened: &Happened) -> (String, Option<String>) {
-    match happened {
-        Happened::Replied(Verdict::Confirmed { detail }) => ("confirmed".to_owned(), detail.clone()),
-        Happened::Replied(Verdict::Retry { reason, .. }) => ("retry".to_owned(), Some(reason.clone())),
-        Happened::Replied(Verdict::Stop { reason }) => ("stop".to_owned(), Some(reason.clone())),
-        Happened::NoReply(failure) => (failure.name().to_owned(), Some(failure.to_string())),
-        Happened::Held(reason) => (reason.name().to_owned(), Some(reason.to_string())),
-    }
+    let detail = match happened {
+        Happened::Replied(Verdict::Confirmed { detail }) => detail.clone(),
+        Happened::Replied(Verdict::Retry { reason, .. } | Verdict::Stop { reason }) => Some(reason.clone()),
+        Happened::NoReply(failure) => Some(failure.to_string()),
+        Happened::Held(reason) => Some(reason.to_string()),
+    };
+    (happened.name().to_owned(), detail)
 }

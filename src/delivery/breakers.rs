@@ -9,23 +9,24 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Merchants;
+use super::measures::Measures;
 use super::traffic::Traffic;
+use super::versions::Versions;
 use crate::clock;
 use crate::domain::{Breaker, BreakerPolicy, Change, Evidence, MerchantId, Moment, NotificationId, Pass};
 use crate::plugin::{CallError, Fault, Plugin};
 
 /// What is counted of deliveries. Labels are the names of formats, of faults and of causes: few, and none a merchant's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     open: Family<OfPlugin, Gauge>,
-    faults: Family<FaultOf, Counter>,
     pub(super) traffic: Traffic,
+    pub(super) measures: Measures,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,34 +34,21 @@ struct OfPlugin {
     plugin: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FaultOf {
-    plugin: String,
-    fault: &'static str,
-}
-
 impl Metrics {
     /// Puts them into the registry, with a look at these merchants.
     #[must_use]
     pub fn new(registry: &mut Registry, merchants: &Merchants) -> Self {
-        let metrics = Self { traffic: Traffic::registered(registry, merchants), ..Self::default() };
+        let (traffic, measures) = (Traffic::registered(registry, merchants), Measures::registered(registry));
+        let metrics = Self { open: Family::default(), traffic, measures };
         let help = "Merchants whose breaker is open for the plugin, so that it is not called for them";
         registry.register("plugin_breaker_open", help, metrics.open.clone());
-        let help = "Faults of plugins: calls that did not do what they were asked";
-        registry.register("plugin_faults", help, metrics.faults.clone());
+        registry.register_collector(Box::new(Versions(merchants.clone())));
         metrics
     }
 
-    /// Shows a plugin before anything goes wrong with it, so that the first fault is seen as an increase.
+    /// Shows a plugin before anything goes wrong with it, so that the first breaker is seen as an increase.
     pub(super) fn show(&self, plugin: &str) {
         drop(self.open.get_or_create(&OfPlugin { plugin: plugin.to_owned() }));
-        for fault in Fault::NAMES {
-            drop(self.faults.get_or_create(&FaultOf { plugin: plugin.to_owned(), fault }));
-        }
-    }
-
-    fn count(&self, plugin: &str, fault: &Fault) {
-        self.faults.get_or_create(&FaultOf { plugin: plugin.to_owned(), fault: fault.name() }).inc();
     }
 
     fn change_open(&self, plugin: &str, by: i64) {
@@ -128,7 +116,7 @@ impl Breakers {
         let name = plugin.description().name.as_str();
         let fault = failed.and_then(CallError::fault);
         if let Some(fault) = fault {
-            self.metrics.count(name, fault);
+            plugin.note_fault(fault);
         }
         let evidence = evidence(failed);
         let mut kept = self.kept();

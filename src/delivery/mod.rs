@@ -6,14 +6,17 @@
 
 mod attempt;
 mod breakers;
+mod measures;
 mod merchant;
 mod missing;
 mod outcomes;
+mod parts;
 mod pauses;
 mod release;
 mod shadow;
 mod traffic;
 mod under_way;
+mod versions;
 mod way;
 mod wide_event;
 mod withheld;
@@ -37,10 +40,12 @@ use crate::replay::Keep;
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
 pub use breakers::Metrics;
+use measures::{Measures, Poisoned, TakenUp};
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
 use outcomes::Outcomes;
 pub use outcomes::{Endpoint, OutcomeMetrics};
+use parts::{Part, Parts};
 pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
@@ -87,6 +92,7 @@ pub struct Deliverer {
     slots: Slots,
     slow_slots: Slots,
     traffic: Traffic,
+    measures: Measures,
     live: Option<Live>,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
@@ -111,7 +117,7 @@ impl Deliverer {
             metrics.show(&merchant.plugin.description().name);
         }
         let Rules { policy, slots, slow_slots, .. } = rules;
-        let traffic = metrics.traffic.clone();
+        let (traffic, measures) = (metrics.traffic.clone(), metrics.measures.clone());
         let (releases, changes) = release::channel();
         let pauses = Arc::new(Pauses::new(Arc::clone(&journal), releases.clone()));
         Self {
@@ -126,6 +132,7 @@ impl Deliverer {
             slots: Slots::new(slots),
             slow_slots: Slots::new(slow_slots),
             traffic,
+            measures,
             live: None,
             releases,
             changes: Mutex::new(changes),
@@ -208,10 +215,12 @@ impl Deliverer {
 
     async fn deliver(self: Arc<Self>, delivery: broker::Delivery, drained: watch::Receiver<bool>) {
         let broker::Delivery { content, redelivered, receipt } = delivery;
+        let _in_hand = self.measures.in_hand();
         let mut envelope = match content {
             Content::Readable(envelope) => envelope,
             Content::Unreadable(reason) => {
                 tracing::error!(%reason, "a message that cannot be read goes to the poison queue");
+                self.measures.count_poisoned(Poisoned::Unreadable);
                 settled(receipt.poison(&reason.to_string(), None).await, None);
                 return;
             }
@@ -222,6 +231,7 @@ impl Deliverer {
         let changes_lanes = lane == Lane::Slow && envelope.lane == Lane::Main && !redelivered;
         if early > KEPT_UNTIL_DUE || changes_lanes {
             envelope.lane = lane;
+            self.measures.count_taken_up(TakenUp::Parked);
             settled(receipt.park(&envelope).await, Some(&envelope));
             return;
         }
@@ -230,19 +240,27 @@ impl Deliverer {
         let late = clock::now().since(envelope.progress.due);
         self.punctuality.note(late);
         let in_hand = InHand { envelope, redelivered, receipt, drained, late };
-        let step = self.take_up(&in_hand).await;
+        let mut parts = Parts::begin();
+        let step = parts.time(Part::TakeUp, self.take_up(&in_hand)).await;
+        self.measures.count_taken_up(match &step {
+            None | Some(TakeUp::Wait) => TakenUp::HandedBack,
+            Some(TakeUp::Attempt(_)) => TakenUp::Attempt,
+            Some(TakeUp::Interrupted) => TakenUp::Interrupted,
+            Some(TakeUp::Behind(_)) => TakenUp::Behind,
+        });
         // Asked for once: whatever is swapped in meanwhile, one version formats, judges and has its ladder climbed.
         let its = self.merchants.get(in_hand.envelope.notification.merchant());
         let merchant = its.as_deref();
         match step {
             None | Some(TakeUp::Wait) => in_hand.receipt.hand_back().await,
             Some(TakeUp::Attempt(_)) => {
-                let attempted = self.attempt(&in_hand.envelope, merchant).await;
+                self.measures.note_lateness(in_hand.envelope.lane, late);
+                let attempted = self.attempt(&in_hand.envelope, merchant, &mut parts).await;
                 let observed = its.as_ref().and_then(|merchant| {
                     let notification = &in_hand.envelope.notification;
                     self.shadows.observe(merchant, notification, attempted.transcript.as_ref())
                 });
-                self.conclude(in_hand, merchant, attempted).await;
+                self.conclude(in_hand, merchant, attempted, parts).await;
                 // The real one is settled, whatever becomes of this.
                 if let Some(observed) = observed {
                     self.shadows.submit(observed);
@@ -250,7 +268,7 @@ impl Deliverer {
             }
             Some(TakeUp::Interrupted) => {
                 let happened = Happened::NoReply(TransportFailure::Interrupted);
-                self.conclude(in_hand, merchant, Attempted::without(happened)).await;
+                self.conclude(in_hand, merchant, Attempted::without(happened), parts).await;
             }
             Some(TakeUp::Behind(step)) => self.catch_up(in_hand, step).await,
         }
@@ -278,13 +296,22 @@ impl Deliverer {
     }
 
     /// Decides what follows, records it and carries it out.
-    async fn conclude(&self, in_hand: InHand, merchant: Option<&Merchant>, attempted: Attempted) {
+    async fn conclude(
+        &self,
+        in_hand: InHand,
+        merchant: Option<&Merchant>,
+        attempted: Attempted,
+        mut parts: Parts,
+    ) {
         let envelope = &in_hand.envelope;
         let Attempted { happened, record, transcript, failed: _, outdated } = attempted;
         let ladder = merchant.map_or(&self.rules.ladder, |merchant| &merchant.ladder);
         let now = clock::now();
         // A fault of a version that is no more keeps nothing waiting long.
         let progress = if outdated { envelope.progress.released(now) } else { envelope.progress };
+        if record.is_some() || matches!(happened, Happened::NoReply(_)) {
+            self.measures.count_attempt(&happened);
+        }
         let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
         if let NextStep::Hold(_, reason) = &step {
             self.traffic.count_hold(reason);
@@ -293,9 +320,16 @@ impl Deliverer {
         let transcript = transcript.filter(|transcript| self.rules.keep.keeps(transcript));
         let entry = entry(envelope, record, transcript.as_ref(), &step);
         let at = entry.at;
-        match in_hand.insist("recorded", || self.journal.record(entry.clone())).await {
+        let recording = in_hand.insist("recorded", || self.journal.record(entry.clone()));
+        match parts.time(Part::Journal, recording).await {
             None => in_hand.receipt.hand_back().await,
-            Some(Recording::Current(recorded)) => self.carry_out(in_hand, step, at, recorded).await,
+            Some(Recording::Current(recorded)) => {
+                if let NextStep::Finish(outcome) = &step {
+                    self.measures.count_end(outcome, at.since(envelope.progress.first_seen));
+                }
+                parts.time(Part::Settle, self.carry_out(in_hand, step, at, recorded)).await;
+                self.measures.note_parts(&parts);
+            }
             Some(Recording::Behind(standing)) => {
                 let lag = self.rules.policy.further_message_lag;
                 match behind(&envelope.progress, in_hand.redelivered, standing, lag) {
@@ -308,7 +342,12 @@ impl Deliverer {
     }
 
     /// What comes of the attempt.
-    async fn attempt(&self, envelope: &Envelope, merchant: Option<&Merchant>) -> Attempted {
+    async fn attempt(
+        &self,
+        envelope: &Envelope,
+        merchant: Option<&Merchant>,
+        parts: &mut Parts,
+    ) -> Attempted {
         let held = |reason| Attempted::without(Happened::Held(reason));
         let (id, notification) = (envelope.notification.merchant(), envelope.notification.id());
         match self.pauses.holds(id).await {
@@ -332,7 +371,8 @@ impl Deliverer {
             Ok(admitted) => admitted,
             Err(until) => return held(HoldReason::BreakerOpen { until }),
         };
-        let attempted = attempt(envelope, merchant).await.withholding(&merchant.withheld);
+        let _in_flight = self.measures.in_flight(envelope.lane);
+        let attempted = attempt(envelope, merchant, parts).await.withholding(&merchant.withheld);
         admitted.note(notification, attempted.failed.as_ref());
         self.traffic.leave(entered, id, notification, &attempted);
         let outdated = attempted.failed.is_some() && !self.is_current(id, merchant);
@@ -381,7 +421,10 @@ impl Deliverer {
             Behind::Follow(progress) => receipt.park(&self.successor(&envelope, progress)).await,
             Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
             Behind::Forget(recorded) => receipt.forget(recorded).await,
-            Behind::Refuse => receipt.poison(ANOTHER_TEXT, None).await,
+            Behind::Refuse => {
+                self.measures.count_poisoned(Poisoned::Conflict);
+                receipt.poison(ANOTHER_TEXT, None).await
+            }
         };
         settled(result, Some(&envelope));
     }
@@ -397,7 +440,10 @@ impl Deliverer {
         let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
         let event = event.of_replay(replay);
         match outcome {
-            Outcome::Abandoned { reason } => receipt.poison(&reason, Some(&event)).await?,
+            Outcome::Abandoned { reason } => {
+                self.measures.count_poisoned(Poisoned::Abandoned);
+                receipt.poison(&reason, Some(&event)).await?;
+            }
             Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
                 receipt.finish(&event, recorded).await?;
             }

@@ -11,6 +11,7 @@
 mod breaker;
 mod envelope;
 mod exchange;
+mod fault_owner;
 mod gate;
 mod identity;
 mod ladder;
@@ -31,6 +32,7 @@ mod withheld;
 pub use breaker::{Breaker, BreakerPolicy, Change, Evidence, Pass};
 pub use envelope::{AttemptNumber, CONTENT_TYPE, Envelope, Held, Progress, Unreadable, headers};
 pub use exchange::{InvalidRequest, Origin, Reply, Request, UncheckedRequest};
+pub use fault_owner::FaultOwner;
 pub use gate::{Admission, Asks, Changed, Entry, Gate, GatePolicy, LONGEST_WAIT, PATIENCE, Turn};
 pub use identity::{InvalidIdentity, MerchantId, NotificationId};
 pub use ladder::{InvalidLadder, Jitter, Ladder};

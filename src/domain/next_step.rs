@@ -53,6 +53,20 @@ pub enum Happened {
     Held(HoldReason),
 }
 
+impl Happened {
+    /// A short name for records, metrics and traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Replied(Verdict::Confirmed { .. }) => "confirmed",
+            Self::Replied(Verdict::Retry { .. }) => "retry",
+            Self::Replied(Verdict::Stop { .. }) => "stop",
+            Self::NoReply(failure) => failure.name(),
+            Self::Held(reason) => reason.name(),
+        }
+    }
+}
+
 /// Why a notification waits without an attempt being spent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldReason {

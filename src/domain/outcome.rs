@@ -31,6 +31,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All names that [`name`](Self::name) gives.
+    pub const NAMES: [&'static str; 4] = ["confirmed", "stopped", "exhausted", "abandoned"];
+
     /// The outcome's name in routing keys, records and metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -56,6 +56,22 @@ pub enum TransportFailure {
 }
 
 impl TransportFailure {
+    /// All of them, in this order.
+    pub const ALL: [Self; 12] = [
+        Self::NameNotResolved,
+        Self::AddressRefused,
+        Self::ConnectFailed,
+        Self::ConnectTimedOut,
+        Self::ProxyRefused,
+        Self::TlsFailed,
+        Self::FirstByteTimedOut,
+        Self::TotalTimedOut,
+        Self::ConnectionLost,
+        Self::InvalidResponse,
+        Self::HeadersTooLarge,
+        Self::Interrupted,
+    ];
+
     /// A short name for logs, records and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -149,6 +149,8 @@ pub struct Counts {
     pub new: u64,
     /// The oldest of them.
     pub oldest_new: Option<Moment>,
+    /// The oldest of those among them that the broker has and that are due since then: without a `not_before`, or one that was over already.
+    pub oldest_due_at_once: Option<Moment>,
     /// Those that wait for an attempt, by merchant and attempt.
     pub waiting: Vec<WaitingCount>,
     /// Those that are held, by cause and merchant.

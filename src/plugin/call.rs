@@ -22,7 +22,7 @@ use super::host_calls::HostCalls;
 use super::instance::{Instance, Kept, Occasion, Subject};
 use super::load::DIGITS;
 use super::places::{OwnPlaces, Place};
-use super::sandbox::{Guest, Meter, Usage};
+use super::sandbox::{Guest, Meter, Tally, Usage};
 use super::threads::Pace;
 use crate::domain::{AttemptNumber, Moment, Notification, Origin, Reply, Request, Verdict};
 
@@ -143,6 +143,17 @@ impl Plugin {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.callee.meter.usage()
+    }
+
+    /// What all of its calls have taken so far, and its faults.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.0.callee.meter.tally()
+    }
+
+    /// Counts a fault that has kept a merchant waiting.
+    pub fn note_fault(&self, fault: &Fault) {
+        self.0.callee.meter.note_fault(fault);
     }
 
     /// Asks whether the settings of a merchant's file do.

@@ -47,7 +47,7 @@ pub use host_calls::{
 };
 pub use instance::Kept;
 pub use load::{LoadError, LoadProblem, content_hash};
-pub use sandbox::Usage;
+pub use sandbox::{Tally, Usage};
 pub use settings::Settings;
 pub use signature::{SignatureProblem, Signers};
 pub use versions::{Version, VersionError, Versions};

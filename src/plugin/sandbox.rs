@@ -8,7 +8,7 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView};
 
 use super::crypto::Keys;
-use super::fault::{Limit, TimeIsUp};
+use super::fault::{Fault, Limit, TimeIsUp};
 use super::host_calls::{Desk, HostCalls};
 use super::lines::Lines;
 use super::settings::Settings;
@@ -38,21 +38,45 @@ pub struct Usage {
     pub running: Duration,
 }
 
+/// What all calls of a plugin together have taken so far, and how often it was at fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there were: those that format and judge, also as a shadow, and what it was asked while it was loaded.
+    pub calls: u64,
+    /// How long processors have worked for them.
+    pub running: Duration,
+    /// Faults that were noted with [`Plugin::note_fault`](super::Plugin::note_fault), in the order of [`Fault::NAMES`].
+    pub faults: [u64; Fault::NAMES.len()],
+}
+
 /// Where the calls of a plugin leave what they have taken.
 #[derive(Default)]
-pub(super) struct Meter(Mutex<Usage>);
+pub(super) struct Meter(Mutex<(Usage, Tally)>);
 
 impl Meter {
     pub(super) fn usage(&self) -> Usage {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Notes a fault.
+    pub(super) fn note_fault(&self, fault: &Fault) {
+        let Some(place) = Fault::NAMES.iter().position(|name| *name == fault.name()) else { return };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.faults[place] += 1;
     }
 
     /// Notes the call of this guest, which has ended.
     pub(super) fn note(&self, guest: &Guest) {
-        let mut most = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (most, all) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         most.memory = most.memory.max(guest.memory_used);
         most.host_calls = most.host_calls.max(guest.settings.host_calls - guest.host_calls_left);
-        most.running = most.running.max(guest.running.so_far());
+        let running = guest.running.so_far();
+        most.running = most.running.max(running);
+        all.calls += 1;
+        all.running += running;
     }
 }
 

@@ -254,6 +254,11 @@ pub async fn what_waits_is_counted_by_what_it_waits_for(ground: &dyn Ground) {
     for (name, moment) in [("new1", 700), ("new2", 600)] {
         record(journal, entry(name, moment, State::Accepted, None)).await;
     }
+    // One that its sender was not told of, and one that waits for its time, came first and are late for nothing.
+    for (name, more) in [("new3", ""), ("new4", r#","not_before":"2037-01-01T00:00:00Z""#)] {
+        journal.accept(&envelope(name, more)).await.expect("an answer");
+    }
+    journal.accepted(&id("new4")).await;
     let waits = |next_attempt, due| State::Waiting { next_attempt, due: at(due), replay: 0 };
     record(journal, entry("w1", 3_000, waits(2, 60_000), None)).await;
     record(journal, entry("w2", 2_000, waits(2, 60_000), None)).await;
@@ -288,8 +293,9 @@ pub async fn what_waits_is_counted_by_what_it_waits_for(ground: &dyn Ground) {
     }
     let shop = || "shop".to_owned();
     let expected = Counts {
-        new: 2,
-        oldest_new: Some(at(600)),
+        new: 4,
+        oldest_new: Some(at(0)),
+        oldest_due_at_once: Some(at(600)),
         waiting: vec![
             WaitingCount {
                 merchant: shop(),

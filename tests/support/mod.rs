@@ -9,6 +9,8 @@ pub mod conformance_cases;
 pub mod gateway;
 pub mod guest;
 pub mod merchant;
+pub mod metrics;
+pub mod promtool;
 pub mod proxy;
 pub mod rabbit;
 pub mod raw_amqp;

@@ -22,6 +22,14 @@ pub(crate) struct Archive {
 /// The archive that the machine takes its release's `suffix` from: `""` for the release itself, `"-security"` for its
 /// security updates.
 pub(crate) fn machine_archive(suffix: &str) -> Result<Archive> {
+    let suite = machine_suite()? + suffix;
+    let sources = machine_sources()?;
+    archive_of(&sources, &suite)
+        .with_context(|| format!("the machine's apt sources name no mirror of {suite}"))
+}
+
+/// The machine's own release of Debian: `bookworm`.
+pub(crate) fn machine_suite() -> Result<String> {
     let release = fs::read_to_string("/etc/os-release").context("/etc/os-release cannot be read")?;
     let field = |name: &str| {
         let value = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -30,10 +38,7 @@ pub(crate) fn machine_archive(suffix: &str) -> Result<Archive> {
     if field("ID") != "debian" {
         bail!("this machine is not a Debian one");
     }
-    let suite = field("VERSION_CODENAME") + suffix;
-    let sources = machine_sources()?;
-    archive_of(&sources, &suite)
-        .with_context(|| format!("the machine's apt sources name no mirror of {suite}"))
+    Ok(field("VERSION_CODENAME"))
 }
 
 /// A package as the archive's index tells it.

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask …` is the binary. The integration tests use the library: [`guests::built`] hands them a plugin that is
 //! never stale, [`examples::built`] one in another language, [`rabbitmq::Node`] a real broker of their own, [`postgres::Server`]
-//! a real database, [`judges::ready`] the vendors' SDKs.
+//! a real database, [`judges::ready`] the vendors' SDKs, [`promtool::ensure_there`] the program that checks rules for Prometheus.
 //!
 //! Rule: each step says in one line what it does, asks nothing, can be run twice, and fails with one clear sentence.
 
@@ -16,6 +16,7 @@ pub mod judges;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod promtool;
 pub mod rabbitmq;
 pub mod systemd;
 pub mod test;

@@ -153,6 +153,7 @@ pub(super) async fn audit(
 pub(super) async fn counts(readers: &PgPool, ended_since: Moment) -> Result<Counts, sqlx::Error> {
     let mut transaction = readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let new = query(NEW).fetch_one(&mut *transaction).await?;
+    let at_once = query(DUE_AT_ONCE).fetch_optional(&mut *transaction).await?;
     let waiting = query(WAITING).fetch_all(&mut *transaction).await?;
     let held = query(HELD).fetch_all(&mut *transaction).await?;
     let ended = query(UNCONFIRMED).bind(ended_since.unix_milliseconds()).fetch_all(&mut *transaction).await?;
@@ -178,6 +179,9 @@ pub(super) async fn counts(readers: &PgPool, ended_since: Moment) -> Result<Coun
     Ok(Counts {
         new: count(&new, 0)?,
         oldest_new: new.try_get::<Option<i64>, _>(1)?.map(Moment::from_unix_milliseconds),
+        oldest_due_at_once: at_once
+            .map(|row| row.try_get(0).map(Moment::from_unix_milliseconds))
+            .transpose()?,
         waiting: waiting.iter().map(waits).collect::<Result<_, sqlx::Error>>()?,
         held: held.iter().map(is_held).collect::<Result<_, sqlx::Error>>()?,
         unconfirmed: ended.iter().map(has_ended).collect::<Result<_, sqlx::Error>>()?,
@@ -186,6 +190,9 @@ pub(super) async fn counts(readers: &PgPool, ended_since: Moment) -> Result<Coun
 
 const NEW: &str =
     "SELECT count(*), min(updated_at) FROM notification WHERE phase IN ('received', 'accepted')";
+
+const DUE_AT_ONCE: &str = "SELECT updated_at FROM notification
+    WHERE phase = 'accepted' AND due <= updated_at ORDER BY updated_at LIMIT 1";
 
 const WAITING: &str =
     "SELECT merchant_id, next_attempt, count(*), min(due), min(updated_at) FROM notification
