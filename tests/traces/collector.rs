@@ -10,62 +10,62 @@ use crate::support::amqp::until;
 use crate::support::merchant::{Answer, Received, Script, StubMerchant, always};
 
 /// See the module. It is a stub as merchants are.
-pub struct Collector {
-    pub stub: StubMerchant,
+pub(crate) struct Collector {
+    pub(crate) stub: StubMerchant,
 }
 
 /// Attributes by their keys, numbers as text.
-pub type Attributes = BTreeMap<String, String>;
+pub(crate) type Attributes = BTreeMap<String, String>;
 
 /// A span as a test looks at it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Hexadecimal.
-    pub trace: String,
-    pub id: String,
+    pub(crate) trace: String,
+    pub(crate) id: String,
     /// Empty for a root.
-    pub parent: String,
-    pub name: String,
-    pub attributes: Attributes,
+    pub(crate) parent: String,
+    pub(crate) name: String,
+    pub(crate) attributes: Attributes,
     /// What its status says is wrong.
-    pub error: Option<String>,
-    pub resource: Attributes,
-    pub raw: Span,
+    pub(crate) error: Option<String>,
+    pub(crate) resource: Attributes,
+    pub(crate) raw: Span,
 }
 
 impl Seen {
     /// An attribute that must be there.
-    pub fn of(&self, key: &str) -> &str {
+    pub(crate) fn of(&self, key: &str) -> &str {
         let value = self.attributes.get(key);
         value.unwrap_or_else(|| panic!("no {key} in {:?}", self.attributes))
     }
 
-    pub fn attribute(&self, key: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, key: &str) -> Option<&str> {
         self.attributes.get(key).map(String::as_str)
     }
 }
 
 impl Collector {
     /// One that takes all that comes.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::that(always(Answer::Status(200))).await
     }
 
-    pub async fn that(script: impl Script) -> Self {
+    pub(crate) async fn that(script: impl Script) -> Self {
         Self { stub: StubMerchant::start(script).await }
     }
 
-    pub async fn at(address: SocketAddr) -> Self {
+    pub(crate) async fn at(address: SocketAddr) -> Self {
         Self { stub: StubMerchant::start_at(address, always(Answer::Status(200))).await }
     }
 
     /// A table of the configuration that has a gateway send to it, in a hurry.
-    pub fn table(&self, more: &str) -> String {
+    pub(crate) fn table(&self, more: &str) -> String {
         table(&self.stub.url(""), more)
     }
 
     /// All spans that have come, in their order; one that came again is left out.
-    pub fn spans(&self) -> Vec<Seen> {
+    pub(crate) fn spans(&self) -> Vec<Seen> {
         let mut seen: Vec<Seen> = Vec::new();
         for span in self.stub.requests().iter().flat_map(spans_of) {
             if seen.iter().all(|other| (&other.trace, &other.id) != (&span.trace, &span.id)) {
@@ -76,7 +76,7 @@ impl Collector {
     }
 
     /// The spans of a notification and replay, once its root is there and all that was said to be.
-    pub async fn trace_of(&self, id: &str, replay: &str, attempts: usize) -> Vec<Seen> {
+    pub(crate) async fn trace_of(&self, id: &str, replay: &str, attempts: usize) -> Vec<Seen> {
         let its = |seen: &Seen| {
             seen.attribute("paynotify.notification") == Some(id)
                 && seen.attribute("paynotify.replay") == Some(replay)
@@ -93,14 +93,14 @@ impl Collector {
     }
 }
 
-pub fn table(url: &str, more: &str) -> String {
+pub(crate) fn table(url: &str, more: &str) -> String {
     format!(
         "[traces]\nendpoint = \"{url}\"\nallow_addresses = [\"127.0.0.1\"]\ninterval = \"20ms\"\nlongest_pause = \"100ms\"\n{more}\n"
     )
 }
 
 /// What came with one post.
-pub fn spans_of(received: &Received) -> Vec<Seen> {
+pub(crate) fn spans_of(received: &Received) -> Vec<Seen> {
     assert_eq!((received.method.as_str(), &*received.path_and_query), ("POST", "/v1/traces"));
     assert_eq!(received.headers["content-type"], "application/x-protobuf");
     let request = ExportRequest::decode(received.body.clone()).expect("it is OTLP");
