@@ -1,7 +1,6 @@
 //! A collector: a small HTTP server that takes spans in, and what it was sent, decoded.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use prost::Message;
 
@@ -53,10 +52,6 @@ impl Collector {
 
     pub(crate) async fn that(script: impl Script) -> Self {
         Self { stub: StubMerchant::start(script).await }
-    }
-
-    pub(crate) async fn at(address: SocketAddr) -> Self {
-        Self { stub: StubMerchant::start_at(address, always(Answer::Status(200))).await }
     }
 
     /// A table of the configuration that has a gateway send to it, in a hurry.
