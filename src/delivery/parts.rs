@@ -1,4 +1,4 @@
-//! The parts of which an attempt is made, and how long each took: for the metrics.
+//! The parts of which an attempt is made, and how long each took: for the metrics, and for traces.
 
 use std::time::{Duration, Instant};
 
@@ -56,19 +56,14 @@ impl Parts {
         done
     }
 
-    /// When that part began and ended, in nanoseconds since the epoch, if it was done.
-    pub(super) fn between(&self, part: Part) -> Option<(u64, u64)> {
-        self.done[part as usize].map(|(from, to)| (self.by_the_clock(from), self.by_the_clock(to)))
+    /// How long it is since all began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
-    /// When all began, and now, in the same way.
-    pub(super) fn so_far(&self) -> (u64, u64) {
-        (self.by_the_clock(Duration::ZERO), self.by_the_clock(self.began.elapsed()))
-    }
-
-    fn by_the_clock(&self, since: Duration) -> u64 {
-        let began = u128::try_from(self.at.unix_milliseconds()).unwrap_or(0) * 1_000_000;
-        u64::try_from(began + since.as_nanos()).unwrap_or(u64::MAX)
+    /// How long after all began that part began, and ended, if it was done.
+    pub(super) fn between(&self, part: Part) -> Option<(Duration, Duration)> {
+        self.done[part as usize]
     }
 
     /// How long that part took, if it was done.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Merchant;
 use super::parts::{Part, Parts};
+use crate::clock;
 use crate::domain::{Envelope, FaultOwner, Happened, Ladder, Moment, Origin, OutcomeEvent};
 use crate::journal;
 use crate::traces::{Kind, Span, SpanId, Trace, Traces, Value};
@@ -82,41 +83,25 @@ impl<'t> Spans<'t> {
     /// It is settled: hands them over.
     pub(super) fn finish(self, parts: &Parts) {
         let Self { traces, trace, name, attributes, failure, mut request, cut_short } = self;
-        let (from, to) = parts.so_far();
-        let id = SpanId::random();
-        let failure = failure.map(Cow::Borrowed);
-        let kind = Kind::Internal;
-        let link = None;
-        let parent = Some(trace.root);
-        let whole = Span {
-            trace: trace.id,
-            id,
-            parent,
-            name: name.into(),
-            kind,
-            from,
-            to,
-            attributes,
-            failure,
-            link,
+        // The wall clock is read now, once: what is not traced does not pay for it.
+        let (elapsed, now) = (parts.elapsed(), clock::nanoseconds());
+        let at = |since: Duration| {
+            let ago = u64::try_from(elapsed.saturating_sub(since).as_nanos()).unwrap_or(u64::MAX);
+            now.saturating_sub(ago)
         };
+        let mut whole = Span::new(trace.id, SpanId::random(), name.into(), (at(Duration::ZERO), now));
+        whole.parent = Some(trace.root);
+        whole.attributes = attributes;
+        whole.failure = failure.map(Cow::Borrowed);
+        let id = whole.id;
         let mut spans = vec![whole];
         let last =
             [Part::Judge, Part::Send, Part::Format].into_iter().find(|part| parts.took(*part).is_some());
         for part in Part::ALL {
             let Some((from, to)) = parts.between(part) else { continue };
-            let mut span = Span {
-                trace: trace.id,
-                id: SpanId::random(),
-                parent: Some(id),
-                name: part.name().into(),
-                kind,
-                from,
-                to,
-                attributes: Vec::new(),
-                failure: cut_short.filter(|_| last == Some(part)).map(Cow::Borrowed),
-                link,
-            };
+            let mut span = Span::new(trace.id, SpanId::random(), part.name().into(), (at(from), at(to)));
+            span.parent = Some(id);
+            span.failure = cut_short.filter(|_| last == Some(part)).map(Cow::Borrowed);
             if part == Part::Send {
                 span.kind = Kind::Client;
                 if let Some(Sent { method, attributes, failure }) = request.take() {
@@ -173,24 +158,17 @@ pub(super) fn end(traces: &Traces, event: &OutcomeEvent) {
     let Some(trace) = traces.of(&event.notification_id, event.replay) else { return };
     let nanoseconds =
         |moment: Moment| u64::try_from(moment.unix_milliseconds()).unwrap_or(0).saturating_mul(1_000_000);
-    let failure = Some(event.outcome).filter(|outcome| *outcome != CONFIRMED);
-    traces.hand_over(vec![Span {
-        trace: trace.id,
-        id: trace.root,
-        parent: None,
-        name: "notification".into(),
-        kind: Kind::Internal,
-        from: nanoseconds(event.first_seen),
-        // The journal knows the millisecond, and what was done within it belongs to it.
-        to: nanoseconds(event.ended_at).saturating_add(999_999),
-        attributes: vec![
-            ("paynotify.notification", event.notification_id.as_str().to_owned().into()),
-            ("paynotify.merchant", event.merchant_id.as_str().to_owned().into()),
-            ("paynotify.replay", event.replay.into()),
-            ("paynotify.attempts", event.attempts.into()),
-            ("paynotify.outcome", event.outcome.into()),
-        ],
-        failure: failure.map(Cow::Borrowed),
-        link: (event.replay > 0).then(|| Trace::of(&event.notification_id, 0)),
-    }]);
+    // The journal knows the millisecond, and what was done within it belongs to it.
+    let time = (nanoseconds(event.first_seen), nanoseconds(event.ended_at).saturating_add(999_999));
+    let mut root = Span::new(trace.id, trace.root, "notification".into(), time);
+    root.attributes = vec![
+        ("paynotify.notification", event.notification_id.as_str().to_owned().into()),
+        ("paynotify.merchant", event.merchant_id.as_str().to_owned().into()),
+        ("paynotify.replay", event.replay.into()),
+        ("paynotify.attempts", event.attempts.into()),
+        ("paynotify.outcome", event.outcome.into()),
+    ];
+    root.failure = Some(event.outcome).filter(|outcome| *outcome != CONFIRMED).map(Cow::Borrowed);
+    root.link = (event.replay > 0).then(|| Trace::of(&event.notification_id, 0));
+    traces.hand_over(vec![root]);
 }
