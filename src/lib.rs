@@ -12,7 +12,7 @@
 //! | module | what it does | what it may use |
 //! |---|---|---|
 //! | [`domain`] | decides; pure | nothing of this crate |
-//! | [`broker`], [`journal`], [`plugin`], [`http`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
+//! | [`broker`], [`journal`], [`plugin`], [`http`], [`traces`] | the edges: one part of the outside world each | [`domain`], [`clock`] |
 //! | [`live`] | what happens, told while it happens: [`delivery`] tells, [`api`] listens | [`domain`] |
 //! | `unblocked` | what [`http`] and [`api`] share: connections whose peers must take what they are sent | nothing of this crate |
 //! | `sqlite` | what the journal and the embedded broker share: opening a file, writing in groups | nothing of this crate |
@@ -44,4 +44,5 @@ pub mod plugin;
 pub mod redact;
 pub mod replay;
 mod sqlite;
+pub mod traces;
 mod unblocked;

@@ -170,10 +170,10 @@ fn the_printed_and_the_ready_configuration_are_fine() {
         readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     // The merchant's keys need a plugin that asks for them: they are checked in tests/crypto/config.rs.
     // What a merchant asks of its way is checked in tests/http_client.
-    let [gateway, merchant, _keys, _way, journal, audit] = blocks[..] else {
+    let [gateway, merchant, _keys, _way, journal, audit, traces] = blocks[..] else {
         panic!("the README shows two files, and parts for each")
     };
-    fs::write(&file, format!("{gateway}{audit}{journal}")).expect("written");
+    fs::write(&file, format!("{gateway}{audit}{journal}{traces}")).expect("written");
     fs::write(folder.path().join("merchants/shop.toml"), merchant).expect("written");
     let plain = xtask::guests::built("plain").expect("the plugin is built");
     fs::copy(plain, folder.path().join("plugins/plain.wasm")).expect("copied");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of this crate.
-const MAY_NAME: [(&str, &[&str]); 17] = [
+const MAY_NAME: [(&str, &[&str]); 18] = [
     ("domain", &["domain"]),
     ("clock", &["domain"]),
     ("sqlite", &["sqlite"]),
@@ -14,16 +14,20 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
     ("journal", &["journal", "domain", "clock", "sqlite"]),
     ("plugin", &["plugin", "domain", "clock"]),
     ("http", &["http", "domain", "clock", "unblocked"]),
+    ("traces", &["traces", "domain", "clock"]),
     ("redact", &["redact"]),
     ("replay", &["replay", "plugin", "domain"]),
-    ("delivery", &["delivery", "broker", "journal", "plugin", "http", "replay", "live", "domain", "clock"]),
+    (
+        "delivery",
+        &["delivery", "broker", "journal", "plugin", "http", "replay", "live", "traces", "domain", "clock"],
+    ),
     ("api", &["api", "broker", "journal", "live", "redact", "replay", "domain", "clock", "unblocked"]),
     ("config", &["config", "api", "broker", "journal", "plugin", "http", "replay", "domain", "app"]),
     (
         "app",
         &[
             "app", "api", "clock", "broker", "config", "delivery", "domain", "http", "journal", "kit",
-            "live", "plugin",
+            "live", "plugin", "traces",
         ],
     ),
     ("kit", &["kit", "plugin", "domain"]),
@@ -147,6 +151,7 @@ fn libraries_stay_behind_their_edge() {
         ("lapin", &["broker"][..]),
         ("wasmtime", &["plugin"]),
         ("sqlx", &["broker", "journal", "sqlite"]),
+        ("prost", &["traces"]),
         // The server's side of the same library.
         ("hyper_util", &["http", "api"]),
     ] {

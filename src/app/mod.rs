@@ -17,6 +17,7 @@ mod ready;
 mod replays;
 mod secrets;
 mod surroundings;
+mod traces;
 mod watch;
 
 use std::future::Future;
@@ -77,6 +78,14 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if let Some(outcomes) = &config.outcomes {
         deliverer = deliverer.telling(outcomes::endpoint(outcomes)?, told);
     }
+    let (traced, until_traced) = tokio::sync::watch::channel(());
+    let mut exporting = None;
+    let spans = crate::traces::TraceMetrics::registered(&mut registry);
+    if let Some(traces) = &config.traces {
+        let (traces, exporter) = traces::open(traces, &*journal, spans)?;
+        deliverer = deliverer.traced_by(traces);
+        exporting = Some(tokio::spawn(exporter.run(until_traced)));
+    }
     // Before anything is attempted, if the journal is there; otherwise by the first attempt.
     if let Err(error) = deliverer.pauses().look().await {
         tracing::warn!(%error, "whether merchants are paused is not known yet: nothing is attempted before it is");
@@ -125,6 +134,8 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     if delivered.is_none() {
         delivered = Some(delivering.await);
     }
+    // Nothing is traced any more: what is left is sent while the rest ends.
+    drop(traced);
     if served.is_none() {
         served = tokio::time::timeout(LAST_ANSWERS, &mut serving).await.ok();
         serving.abort();
@@ -139,11 +150,16 @@ pub async fn run(config: Config, prepared: Prepared, stop: impl Future<Output = 
     api.finish().await;
     journal.close().await;
     host.close().await;
+    let exported = match exporting {
+        Some(exporting) => exporting.await,
+        None => Ok(()),
+    };
     if let Some(result) = delivered {
         result.context("the delivery ended by a fault")?;
     }
     replayed.context("the replays ended by a fault")?;
     announced.context("what tells systemd ended by a fault")?;
+    exported.context("the sending of traces ended by a fault")?;
     if let Some(result) = watched {
         result.context("the watch over plugins and merchants ended by a fault")?;
     }

@@ -10,6 +10,7 @@ mod merchant;
 mod outcomes;
 mod outward;
 mod raw;
+mod traces;
 mod values;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use merchant::{LadderChoice, Merchant, Shadow, Timeouts};
 pub use outcomes::Outcomes;
 pub use outward::ProxyChoice;
 pub use raw::LogFormat;
+pub use traces::Traces;
 
 /// Every default, with comments: what `paynotify config default` prints.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -87,6 +89,8 @@ pub struct Config {
     pub transcripts: Keep,
     /// The HTTP endpoint that is told of outcomes, if there is one.
     pub outcomes: Option<Outcomes>,
+    /// The OpenTelemetry collector that spans are sent to, if there is one.
+    pub traces: Option<Traces>,
     /// How many versions of plugins are kept besides those in use.
     pub versions_kept: usize,
     /// How logs look.
@@ -167,6 +171,10 @@ impl Config {
             problems.push(problem);
             None
         });
+        let traces = traces::settings(&document, &raw.traces).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         let proxy = raw.http.proxy.as_ref().map_or(Ok(ProxyChoice::Straight), |text| {
             outward::proxy(&document, "http.proxy", text, &raw.http.proxy_allow_addresses)
         });
@@ -228,6 +236,7 @@ impl Config {
             journal,
             transcripts: raw.journal.transcripts,
             outcomes,
+            traces,
             versions_kept: raw.plugin.versions_kept.size(),
             log_format: raw.log.format,
             log_level: raw.log.level,
@@ -464,6 +473,7 @@ mod tests {
             raw::Dropin::KEYS,
             raw::Journal::KEYS,
             raw::Outcomes::KEYS,
+            raw::Traces::KEYS,
             raw::Log::KEYS,
         ];
         for key in tables.concat() {

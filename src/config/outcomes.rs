@@ -6,9 +6,8 @@ use ::http::{HeaderValue, Uri};
 use zeroize::Zeroizing;
 
 use super::document::{Document, Problem};
-use super::outward::authorities;
+use super::outward::{authorities, endpoint};
 use super::raw;
-use crate::domain::Origin;
 use crate::http;
 
 /// The endpoint that is told, valid.
@@ -50,23 +49,7 @@ pub(super) fn settings(document: &Document, raw: &raw::Outcomes) -> Result<Optio
             None => Ok(None),
         };
     };
-    let url = url.fetch(&folder).map_err(|problem| wrong("url", &problem))?;
-    let plain = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#');
-    // What is wrong is told without its text, of which the query may be secret.
-    let parsed = url.parse::<Uri>().ok().filter(|_| plain).and_then(|uri| Some((Origin::of(&uri)?, uri)));
-    let Some((origin, url)) = parsed else {
-        let problem =
-            "must be an absolute http or https URL, percent-encoded, without a fragment, user or password";
-        return Err(wrong("url", &problem));
-    };
-    let allowed = raw.allow_addresses.iter().map(|subnet| subnet.0);
-    let reach = http::Reach::guarded(allowed, [origin.port()]);
-    reach.check_host(origin.host(), origin.port()).map_err(|refusal| {
-        wrong(
-            "url",
-            &format!("{refusal}: if it is meant, name it or its subnet in `outcomes.allow_addresses`"),
-        )
-    })?;
+    let (url, reach) = endpoint(document, ("outcomes", "url"), url, &raw.allow_addresses)?;
     if raw.source.is_empty() || !raw.source.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong(
             "source",

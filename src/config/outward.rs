@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ::http::Uri;
+
 use super::document::{Document, Problem};
 use super::values::{AllowedSubnet, SecretText};
-use crate::http::{Identity, InvalidIdentity, Proxy, TlsRoots};
+use crate::domain::Origin;
+use crate::http::{Identity, InvalidIdentity, Proxy, Reach, TlsRoots};
 
 /// Which way connections take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,33 @@ pub enum ProxyChoice {
 
 /// What chooses [`ProxyChoice::Straight`].
 const STRAIGHT: &str = "none";
+
+/// Reads the URL of an endpoint that the gateway itself sends to, which stands under `key` in `table`; and says how far connections to
+/// it may go: to public addresses, and those that the table allows.
+///
+/// # Errors
+/// What is wrong with it, without any of its text: its query may be secret.
+pub(super) fn endpoint(
+    document: &Document,
+    (table, key): (&str, &str),
+    text: &SecretText,
+    allowed: &[AllowedSubnet],
+) -> Result<(Uri, Reach), Problem> {
+    let wrong = |problem: &dyn std::fmt::Display| document.wrong(&format!("{table}.{key}"), problem);
+    let url = text.fetch(&document.folder()).map_err(|problem| wrong(&problem))?;
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#');
+    let parsed = url.parse::<Uri>().ok().filter(|_| plain).and_then(|uri| Some((Origin::of(&uri)?, uri)));
+    let Some((origin, url)) = parsed else {
+        let problem =
+            "must be an absolute http or https URL, percent-encoded, without a fragment, user or password";
+        return Err(wrong(&problem));
+    };
+    let reach = Reach::guarded(allowed.iter().map(|subnet| subnet.0), [origin.port()]);
+    reach.check_host(origin.host(), origin.port()).map_err(|refusal| {
+        wrong(&format!("{refusal}: if it is meant, name it or its subnet in `{table}.allow_addresses`"))
+    })?;
+    Ok((url, reach))
+}
 
 /// Reads authorities that are trusted beside the system's, and sees that they can be. Blocks.
 ///

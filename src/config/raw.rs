@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{AllowedSubnet, Count, Delay, JitterPart, SecretText, SecretTexts, Span};
+use super::values::{AllowedSubnet, Count, Delay, JitterPart, Part, SecretText, SecretTexts, Span};
 use crate::domain::{Jitter, MerchantId};
 use crate::replay::Keep;
 
@@ -56,6 +56,7 @@ table! {
         dropin: Dropin = Dropin::default(),
         journal: Journal = Journal::default(),
         outcomes: Outcomes = Outcomes::default(),
+        traces: Traces = Traces::default(),
         log: Log = Log::default(),
     }
 }
@@ -272,6 +273,24 @@ table! {
         side_by_side: Count<1, 256> = Count::of(8),
         longest_pause: Span<100, { HOUR }> = Span::of_milliseconds(30_000),
         again_after: Span<1_000, { 24 * HOUR }> = Span::of_milliseconds(30_000),
+    }
+}
+
+table! {
+    /// `[traces]`
+    Traces {
+        endpoint: Option<SecretText> = None,
+        headers_file: Option<PathBuf> = None,
+        service: String = "paynotify".into(),
+        sample_ratio: Part = Part(1.0),
+        timeout: Timeout = Timeout::of_milliseconds(5_000),
+        ca_file: Option<PathBuf> = None,
+        allow_addresses: Vec<AllowedSubnet> = Vec::new(),
+        queue: Count<64, { 1 << 20 }> = Count::of(8_192),
+        batch: Count<1, 8_192> = Count::of(512),
+        interval: Timeout = Timeout::of_milliseconds(1_000),
+        longest_pause: Span<100, { HOUR }> = Span::of_milliseconds(30_000),
+        patience: Span<0, { HOUR }> = Span::of_milliseconds(60_000),
     }
 }
 

@@ -111,6 +111,20 @@ impl<'de> Deserialize<'de> for JitterPart {
     }
 }
 
+/// A part of something, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Part(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let part = f64::deserialize(deserializer)?;
+        if (0.0..=1.0).contains(&part) {
+            return Ok(Self(part));
+        }
+        Err(de::Error::custom(format!("{part} is not between 0 and 1")))
+    }
+}
+
 /// So many in a time, such as `50/s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RateText(pub(super) crate::domain::Rate);
@@ -181,7 +195,7 @@ impl SecretText {
 const NO_TEXT: &str = "is not UTF-8 text; a key of bytes can be written as hex or base64";
 
 /// Reads a secret's file without its last line break.
-fn read(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
+pub(super) fn read(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
     let text = Zeroizing::new(std::fs::read(path).map_err(|error| error.to_string())?);
     let text = std::str::from_utf8(&text).map_err(|_| NO_TEXT.to_owned())?;
     let line = text.strip_suffix('\n').unwrap_or(text);

@@ -14,6 +14,7 @@ mod parts;
 mod pauses;
 mod release;
 mod shadow;
+mod spans;
 mod traffic;
 mod under_way;
 mod versions;
@@ -36,6 +37,7 @@ use crate::domain::{
 use crate::journal::{Journal, JournalError, Recording};
 use crate::live::Live;
 use crate::replay::Keep;
+use crate::traces::Traces;
 
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
@@ -49,6 +51,7 @@ use parts::{Part, Parts};
 pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
 pub use shadow::{Shadow, Shadows};
+use spans::Spans;
 use traffic::Traffic;
 use under_way::UnderWay;
 use way::Slots;
@@ -94,6 +97,7 @@ pub struct Deliverer {
     traffic: Traffic,
     measures: Measures,
     live: Option<Live>,
+    traces: Option<Traces>,
     releases: Releases,
     /// Whose notifications are to be released. Held by the task that does it.
     changes: Mutex<mpsc::Receiver<release::Change>>,
@@ -134,6 +138,7 @@ impl Deliverer {
             traffic,
             measures,
             live: None,
+            traces: None,
             releases,
             changes: Mutex::new(changes),
             pauses,
@@ -145,6 +150,12 @@ impl Deliverer {
     #[must_use]
     pub fn heard_by(self, live: Live) -> Self {
         Self { live: Some(live), ..self }
+    }
+
+    /// Has what is done with every notification be traced.
+    #[must_use]
+    pub fn traced_by(self, traces: Traces) -> Self {
+        Self { traces: Some(traces), ..self }
     }
 
     /// The same, and it tells that endpoint of every ending.
@@ -312,6 +323,10 @@ impl Deliverer {
         if record.is_some() || matches!(happened, Happened::NoReply(_)) {
             self.measures.count_attempt(&happened);
         }
+        let spans = self.traces.as_ref().and_then(|traces| {
+            let (taken_up, its) = ((&**envelope, in_hand.late), (merchant, ladder));
+            Spans::of(traces, taken_up, its, record.as_ref(), &happened)
+        });
         let step = next_step(progress, ladder, &self.rules.policy, happened, now, rand::random());
         if let NextStep::Hold(_, reason) = &step {
             self.traffic.count_hold(reason);
@@ -338,6 +353,9 @@ impl Deliverer {
                     None => in_hand.receipt.hand_back().await,
                 }
             }
+        }
+        if let Some(spans) = spans {
+            spans.finish(&parts);
         }
     }
 
@@ -447,6 +465,9 @@ impl Deliverer {
             Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
                 receipt.finish(&event, recorded).await?;
             }
+        }
+        if let Some(traces) = &self.traces {
+            spans::end(traces, &event);
         }
         match &self.outcomes {
             Some(outcomes) => outcomes.hand_over(event),

@@ -1,4 +1,4 @@
-//! The parts of which an attempt is made, and how long each took: for the metrics.
+//! The parts of which an attempt is made, and how long each took: for the metrics, and for traces.
 
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,16 @@ impl Parts {
         let done = work.await;
         self.done[part as usize] = Some((from, self.began.elapsed()));
         done
+    }
+
+    /// How long it is since all began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How long after all began that part began, and ended, if it was done.
+    pub(super) fn between(&self, part: Part) -> Option<(Duration, Duration)> {
+        self.done[part as usize]
     }
 
     /// How long that part took, if it was done.

@@ -38,6 +38,7 @@ fn planted() -> BTreeMap<&'static str, String> {
         ("query", "query-s3cret-of-the-merchant"),
         ("outcomes", "outcomes-s3cret.token-of-the-centre"),
         ("outcomes-query", "outcomes-query-s3cret-of-the-centre"),
+        ("collector", "collector-s3cret.of-those-who-watch"),
     ]
     .map(named)
     .into();
@@ -163,11 +164,14 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
         "management_url = \"{}\"\naudit_interval = \"10s\"\n\
          [journal]\nkind = \"postgres\"\nurl = \"{}\"\n\
          [outcomes]\nurl = \"{}\"\ntoken = \"{}\"\nallow_addresses = [\"127.0.0.1\"]\nlongest_pause = \"500ms\"\nagain_after = \"1s\"\n\
+         [traces]\nendpoint = \"{}\"\nheaders_file = \"{}\"\nallow_addresses = [\"127.0.0.1\"]\n\
          [dropin]\nscan = \"50ms\"\nsettle = \"50ms\"\n",
         file("management"),
         file("postgres"),
         file("outcomes-url"),
-        file("outcomes")
+        file("outcomes"),
+        urls.collector,
+        folder.path().join("collector").display()
     );
     let store = Store::Amqp { url: file("amqp"), prefix: "secrets".to_owned() };
     let gateway = Gateway::with_api(store, &format!("{}{}", tokens[0].1, tokens[1].1), &more);
@@ -178,6 +182,7 @@ fn set_the_scene(urls: &Urls, folder: tempfile::TempDir) -> Scene {
     scene.put("postgres", &urls.postgres);
     scene.put("outcomes", of("outcomes"));
     scene.put("outcomes-url", &format!("{}?key={}", urls.centre, of("outcomes-query")));
+    scene.put("collector", &format!("authorization: Bearer {}\n", of("collector")));
     scene.put("hmac", of("hmac"));
     scene.put("authorization", of("authorization"));
     scene.put("client-key", of("client-key"));
@@ -241,6 +246,7 @@ struct Urls {
     amqp_port: u16,
     postgres: String,
     centre: String,
+    collector: String,
     shop: String,
     proxy: std::net::SocketAddr,
 }
@@ -342,6 +348,12 @@ fn get_it_wrong(scene: &Scene, said: &mut Said) {
             of("query")
         ),
         format!("[outcomes]\nurl = \"https://centre.example/\"\ntoken = [\"{}\"]", of("outcomes")),
+        format!("[traces]\nendpoint = \"https://u:{}@h/\"", of("query")),
+        format!("[traces]\nendpoint = \"https://h/?key={}\"", of("query")),
+        format!(
+            "[traces]\nendpoint = \"https://collector.example\"\nheaders_file = \"{}\"",
+            scene.file("hmac").display()
+        ),
         format!("[http]\nproxy = \"socks5://me:{}@h\"", of("query")),
         format!("[http]\nproxy = [\"{}\"]", of("query")),
         format!("[http]\nproxy = \"http://me:{}@h\n", of("query")),
@@ -452,12 +464,14 @@ async fn no_secret_anywhere_on_an_own_node() {
     let server = tokio::task::block_in_place(|| Server::start(Durability::None)).expect("a server");
     let merchant = StubMerchant::start(shop).await;
     let centre = StubMerchant::start(in_turn([Answer::Status(500), Answer::Status(200)])).await;
+    let collector = StubMerchant::start(shop).await;
     let planted_proxy = planted().remove("proxy").expect("planted");
     let (proxy, proxying) = proxy(planted_proxy).await;
     let urls = Urls {
         amqp_port: node.amqp_port(),
         postgres: server.url("postgres"),
         centre: centre.url("/outcomes"),
+        collector: collector.url(""),
         shop: merchant.url(""),
         proxy,
     };
@@ -527,6 +541,11 @@ async fn no_secret_anywhere_on_an_own_node() {
         said.add("an outcome event", event.body.to_vec());
     }
     assert!(scene.gateway.stop().success(), "{}", scene.gateway.log().len());
+    assert!(!collector.requests().is_empty());
+    for spans in collector.requests() {
+        assert_eq!(spans.headers["authorization"], format!("Bearer {}", scene.planted["collector"]));
+        said.add("spans", spans.body.to_vec());
+    }
     read_the_journal(&urls.postgres, &mut said).await;
     read_the_folder(scene.gateway.folder(), &mut said);
     proxying.abort();
