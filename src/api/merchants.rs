@@ -131,13 +131,12 @@ fn lane_name<S: serde::Serializer>(lane: &Lane, serializer: S) -> Result<S::Ok, 
 }
 
 /// `GET /v1/merchants`
-pub(super) async fn list(
-    State(api): State<Api>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let parameters = Parameters::read(query.as_deref(), &["like", "is", "limit", "cursor"])?;
-    let wanted =
-        Wanted { part: parameters.text("like").map(str::to_owned), is: parameters.word("is", &Standing::ALL)? };
+    let wanted = Wanted {
+        part: parameters.text("like").map(str::to_owned),
+        is: parameters.word("is", &Standing::ALL)?,
+    };
     let page = Page::among(&parameters)?;
     let counted = api.counted().await?;
     let Found { mut facts, total } = api.merchants.after(page.after.as_deref(), &wanted, page.limit + 1);

@@ -28,7 +28,7 @@ const WATCH: &str = "window.violations = []; addEventListener('securitypolicyvio
      window.faults = []; addEventListener('error', (event) => faults.push(event.message)); \
      addEventListener('unhandledrejection', (event) => faults.push(String(event.reason)));";
 
-pub struct Browser {
+pub(crate) struct Browser {
     driver: Driver,
     session: String,
     _profile: tempfile::TempDir,
@@ -37,11 +37,12 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let driver = Driver::start().expect("a driver");
         let deadline = Instant::now() + SOON;
-        while !ask(driver.address(), "GET", "/status", None).await.is_ok_and(|answer| answer["ready"] == true) {
+        while !ask(driver.address(), "GET", "/status", None).await.is_ok_and(|answer| answer["ready"] == true)
+        {
             assert!(Instant::now() < deadline, "the driver does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -73,7 +74,7 @@ impl Browser {
     }
 
     /// Gives its window a size, and its user a liking for light or dark.
-    pub async fn look(&mut self, colours: &str, width: u32, height: u32) {
+    pub(crate) async fn look(&mut self, colours: &str, width: u32, height: u32) {
         self.width = width;
         self.size(height).await;
         let features = json!([{"name": "prefers-color-scheme", "value": colours}, {"name": "prefers-reduced-motion", "value": "reduce"}]);
@@ -85,12 +86,12 @@ impl Browser {
         self.chromium("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    pub async fn go(&self, url: &str) {
+    pub(crate) async fn go(&self, url: &str) {
         self.post("/url", json!({"url": url})).await;
     }
 
     /// What a script returns, run in the page.
-    pub async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({"script": script, "args": []})).await
     }
 
@@ -115,17 +116,17 @@ impl Browser {
         }
     }
 
-    pub async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         self.act(selector, "click", json!({})).await;
     }
 
     /// Types into the field, beside what stands there. `\u{E007}` is the enter key.
-    pub async fn type_into(&self, selector: &str, text: &str) {
+    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
         self.act(selector, "value", json!({"text": text})).await;
     }
 
     /// Types wherever the focus is.
-    pub async fn press(&self, keys: &str) {
+    pub(crate) async fn press(&self, keys: &str) {
         let actions: Vec<Value> = keys
             .chars()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})))
@@ -134,26 +135,30 @@ impl Browser {
     }
 
     /// The text that is to be seen in the first such element; nothing if there is none.
-    pub async fn text(&self, selector: &str) -> String {
+    pub(crate) async fn text(&self, selector: &str) -> String {
         let script = format!("return document.querySelector({}) ?.innerText ?? ''", json!(selector));
         self.run(&script).await.as_str().expect("text").to_owned()
     }
 
     /// Waits until the text of the element has all of these in it.
-    pub async fn until(&self, selector: &str, wanted: &[&str]) -> String {
+    pub(crate) async fn until(&self, selector: &str, wanted: &[&str]) -> String {
         let deadline = Instant::now() + SOON;
         loop {
             let text = self.text(selector).await;
             if wanted.iter().all(|wanted| text.contains(wanted)) && (!wanted.is_empty() || !text.is_empty()) {
                 return text;
             }
-            assert!(Instant::now() < deadline, "{selector} has not {wanted:?}: {text}\n{}", self.seen().await);
+            assert!(
+                Instant::now() < deadline,
+                "{selector} has not {wanted:?}: {text}\n{}",
+                self.seen().await
+            );
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
     /// Waits until the script returns true.
-    pub async fn until_true(&self, what: &str, script: &str) {
+    pub(crate) async fn until_true(&self, what: &str, script: &str) {
         let deadline = Instant::now() + SOON;
         while self.run(script).await != json!(true) {
             assert!(Instant::now() < deadline, "waited in vain: {what}\n{}", self.seen().await);
@@ -167,17 +172,18 @@ impl Browser {
     }
 
     /// What the browser's console says, since it was asked last.
-    pub async fn messages(&self) -> Vec<String> {
+    pub(crate) async fn messages(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "browser"})).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
         entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Everything that was requested, since it was asked last.
-    pub async fn requested(&self) -> Vec<String> {
+    pub(crate) async fn requested(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "performance"})).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
-        let event = |entry: &Value| -> Option<Value> { serde_json::from_str(entry["message"].as_str()?).ok() };
+        let event =
+            |entry: &Value| -> Option<Value> { serde_json::from_str(entry["message"].as_str()?).ok() };
         let url = |event: Value| {
             let message = &event["message"];
             let is_request = message["method"] == "Network.requestWillBeSent";
@@ -187,11 +193,15 @@ impl Browser {
     }
 
     /// A picture of the whole page, in `target/console`.
-    pub async fn picture(&self, name: &str) -> PathBuf {
-        let height = self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap_or_default();
+    pub(crate) async fn picture(&self, name: &str) -> PathBuf {
+        let height =
+            self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap_or_default();
         self.size(u32::try_from(height).unwrap_or_default().clamp(700, 3_000)).await;
         // What is drawn to its width is drawn once the width is known.
-        self.run("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))").await;
+        self.run(
+            "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))",
+        )
+        .await;
         let picture = self.tell("GET", "/screenshot", None).await.expect("a picture");
         let bytes = STANDARD.decode(picture.as_str().expect("text")).expect("base64");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target").join("console");
@@ -205,9 +215,16 @@ impl Browser {
 impl Drop for Browser {
     /// The browser ends with its session; if this is not heard, it ends with its driver.
     fn drop(&mut self) {
-        let Ok(mut stream) = TcpStream::connect_timeout(&self.driver.address(), Duration::from_secs(1)) else { return };
+        let Ok(mut stream) = TcpStream::connect_timeout(&self.driver.address(), Duration::from_secs(1))
+        else {
+            return;
+        };
         drop(stream.set_read_timeout(Some(Duration::from_secs(5))));
-        let request = format!("DELETE /session/{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.session, self.driver.address());
+        let request = format!(
+            "DELETE /session/{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.session,
+            self.driver.address()
+        );
         drop(stream.write_all(request.as_bytes()));
         drop(stream.read(&mut [0; 256]));
     }
@@ -217,7 +234,8 @@ impl Drop for Browser {
 async fn ask(address: SocketAddr, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| told(&error))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| told(&error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| told(&error))?;
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let request = Request::builder().method(method).uri(path).header("host", address.to_string());
     let request = request.body(Full::new(Bytes::from(body))).expect("a request");

@@ -3,10 +3,10 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{get, order};
 use crate::support::amqp::until;
 use crate::support::gateway::{Gateway, SOON, Store, record};
 use crate::support::merchant::{Answer, StubMerchant, always};
+use crate::{get, order};
 
 /// Everything that is shown, with the moments replaced by what they stand for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,7 +91,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
 fn made(name: &'static str, media_type: &'static str, content: String) -> File {
     let hash = hex::encode(digest(&SHA256, content.as_bytes()));
     // Digits and quotation marks are good in a header.
-    let tag = HeaderValue::from_str(&format!("\"{}\"", &hash[..16])).unwrap_or(HeaderValue::from_static("\"\""));
+    let tag =
+        HeaderValue::from_str(&format!("\"{}\"", &hash[..16])).unwrap_or(HeaderValue::from_static("\"\""));
     File { name, media_type, content, tag }
 }
 

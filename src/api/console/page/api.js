@@ -11,6 +11,12 @@ export const events = new EventTarget();
 export const token = () => sessionStorage.getItem(KEY);
 export const keep = (text) => sessionStorage.setItem(KEY, text);
 
+/** What the token is for: `operate`, or `read`. */
+let role = "";
+export const play = (name) => { role = name; };
+/** Whether whoever looks may change anything; who may not is offered nothing that would be refused. */
+export const may_operate = () => role === "operate";
+
 /** Forgets the token, and tells the page so. */
 export function sign_out(reason = "") {
   sessionStorage.removeItem(KEY);

@@ -6,7 +6,7 @@ import { ROWS, pages } from "./pages.js";
 import { moment, plain } from "./words.js";
 
 const COLUMNS = [
-  ["When", (row) => moment(row.at), "time"], ["Who", (row) => row.by], ["Did what", (row) => plain(row.action)],
+  ["When", (row) => moment(row.at), "time"], ["Who", (row) => row.by, "lead"], ["Did what", (row) => el("span", { class: "word" }, plain(row.action)), "state"],
   ["To whom", (row) => row.whom, "text"], ["Why", (row) => row.reason, "text soft"],
 ];
 

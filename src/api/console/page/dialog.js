@@ -1,7 +1,7 @@
 // Asking before something is done: what will happen, and why it is wanted. The browser's own dialog keeps the focus, and gives it back.
 
 import { Problem } from "./api.js";
-import { el, show, tell } from "./dom.js";
+import { el, prose, show, tell } from "./dom.js";
 
 /** As long as the gateway takes a reason, in characters. */
 const LONGEST = 500;
@@ -42,7 +42,7 @@ export function confirm({ title, says, fields = [], verb, danger = false, act })
         tell(told);
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        show(wrong, error.status === 403 ? "Your token may look, and not change anything. It takes one with the role `operate`." : `${error.message}.`);
+        show(wrong, error.status === 403 ? prose("Your token may look, and not change anything. It takes one with the role `operate`.") : `${error.message}.`);
       } finally {
         submit.disabled = false;
       }

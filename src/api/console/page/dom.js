@@ -1,5 +1,7 @@
 // Makes what the page is made of. Text becomes text and never markup: there is no other way in here to put anything on the page.
 
+import { count } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, attributes, children) {
@@ -63,12 +65,19 @@ export function tell(text) {
   document.getElementById("told").textContent = text;
 }
 
+/** A sentence in which what stands between backticks is code. */
+export function prose(text) {
+  return String(text).split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+}
+
 /** A table. Each column is `[heading, of a row, class]`; `name` says what it is of. */
 export function table(name, columns, rows, of_row) {
-  const heads = columns.map(([head, , kind]) => el("th", { scope: "col", class: kind }, head));
-  const line = (row) => el("tr", of_row?.(row), columns.map(([, cell, kind]) => el("td", { class: kind }, cell(row))));
+  // On a narrow page the rows are drawn as cards, and are rows of a table nevertheless: hence the roles.
+  const heads = columns.map(([head, , kind]) => el("th", { scope: "col", role: "columnheader", class: kind }, head || el("span", { class: "unseen" }, "What can be done")));
+  const line = (row) => el("tr", { role: "row", ...of_row?.(row) }, columns.map(([head, cell, kind]) => el("td", { role: "cell", class: kind, "data-head": head }, cell(row))));
   return el("div", { class: "scroll", role: "region", "aria-label": name, tabindex: 0 },
-    el("table", {}, el("caption", { class: "unseen" }, name), el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows.map(line))));
+    el("table", { role: "table" }, el("caption", { class: "unseen" }, name),
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, rows.map(line))));
 }
 
 /** Pairs of a name and what it is. */
@@ -77,12 +86,15 @@ export function facts(...pairs) {
   return el("dl", { class: "facts" }, shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
+/** A number in a table, where nothing is to be looked at if it is 0. */
+export const amount = (number) => (number === 0 ? el("span", { class: "zero" }, "0") : count(number));
+
 /** A link to a notification. */
 export function notification(id) {
-  return el("a", { class: "id", href: `#/notifications/${encodeURIComponent(id)}`, "data-key": `n-${id}` }, id);
+  return el("a", { class: "id", title: id, href: `#/notifications/${encodeURIComponent(id)}`, "data-key": `n-${id}` }, id);
 }
 
 /** A link to a merchant. */
 export function merchant(id) {
-  return el("a", { class: "name", href: `#/merchants/${encodeURIComponent(id)}`, "data-key": `m-${id}` }, id);
+  return el("a", { class: "name", title: id, href: `#/merchants/${encodeURIComponent(id)}`, "data-key": `m-${id}` }, id);
 }

@@ -84,11 +84,11 @@ export function listen() {
 
 const COLUMNS = [
   ["Time", (event) => moment(event.at), "time"],
-  ["Merchant", (event) => merchant(event.merchant)],
-  ["Notification", (event) => notification(event.notification), "roomy"],
+  ["Merchant", (event) => merchant(event.merchant), "lead"],
+  ["Notification", (event) => notification(event.notification), "bare"],
   ["Attempt", (event) => event.replay ? `${event.attempt} of replay ${event.replay}` : event.attempt, "number roomy"],
   ["Result", (event) => [el("span", { class: `word ${tone(event.result ?? event.next)}` }, plain(event.result ?? "held")),
-    event.status ? el("span", { class: "soft" }, ` ${event.status}`) : null]],
+    event.status ? el("span", { class: "soft" }, ` ${event.status}`) : null], "state"],
   ["Took", (event) => event.duration_ms === null ? "" : length(event.duration_ms), "number roomy"],
   ["Next", (event) => event.due ? `${event.next === "hold" ? "held, again" : "again"} ${due(event.due)}` : plain(event.next), "soft roomy"],
 ];
@@ -105,9 +105,9 @@ export function panel(of_merchant) {
     drawn = false;
     const held = still.getAttribute("aria-pressed") === "true";
     if (!held) shown = ring.filter((event) => !of_merchant || event.merchant === of_merchant).slice(0, SHOWN);
-    const state = standing === "live" ? `live · ${rate().toFixed(1)} attempts in a second` : standing === "connecting" ? "connecting" : `not live: ${standing}`;
+    const state = standing === "live" ? `live${of_merchant || rate() === 0 ? "" : `, ${rate().toFixed(1)} a second`}` : standing === "connecting" ? "connecting" : `not live: ${standing}`;
     const lost = missed ? ` · ${count(missed)} passed over, being too fast` : "";
-    show(line, el("span", { class: `dot ${standing === "live" ? "on" : ""}`, "aria-hidden": "true" }), held ? `held still · ${state}` : state + lost);
+    show(line, el("span", { class: `dot ${standing === "live" ? "on" : ""}`, "aria-hidden": "true" }), held ? `held still · ${state}` : `${standing === "live" ? "as they happen: " : ""}${state}${lost}`);
     if (!held || rows.childNodes.length === 0) {
       show(rows, shown.length ? table("Attempts, the latest first", COLUMNS, shown, (event) => ({ "data-attempt": event.key }))
         : el("p", { class: "empty" }, "No attempt since this page was opened. It shows each as it happens."));

@@ -1,8 +1,8 @@
 // The console: signs in, keeps the sentence at the top, and shows the view that the address names.
 
-import { Problem, ask, events, keep, sign_out, token } from "./api.js";
+import { Problem, ask, events, keep, play, sign_out, token } from "./api.js";
 import { view as audit } from "./audit.js";
-import { el, show, tell } from "./dom.js";
+import { el, prose, show, tell } from "./dom.js";
 import { begin, changed, facts, forget } from "./facts.js";
 import { listen } from "./live.js";
 import { list as merchants, one as merchant } from "./merchants.js";
@@ -21,7 +21,7 @@ const VIEWS = [
 const main = document.getElementById("main"), nav = document.getElementById("nav"), session = document.getElementById("session");
 const needs_token = document.documentElement.dataset.signIn === "needed";
 
-let tasks = [], leave = () => {}, view = null, headline = null, told_matter = "";
+let tasks = [], leave = () => {}, view = null, headline = null, told_matter = "", title = "";
 
 /** What the address names: a view, whose, and its parameters. */
 function place() {
@@ -44,7 +44,8 @@ function draw_headline() {
   const matter = said.map((one) => `${one.level}${one.href ?? ""}`).join();
   if (matter !== told_matter) tell(text);
   told_matter = matter;
-  document.title = level === "well" || level === "note" ? NAME : `(${said.filter((one) => one.level !== "note").length}) ${NAME}`;
+  const matters = level === "well" || level === "note" ? 0 : said.filter((one) => one.level !== "note").length;
+  document.title = `${matters ? `(${matters}) ` : ""}${title} · ${NAME}`;
   main.classList.toggle("stale", facts.away !== null);
 }
 
@@ -54,12 +55,15 @@ function draw_nav(name) {
 
 function go(by_hand) {
   leave();
-  const { found: [name, , whole, one], of, parameters } = place();
+  const { found: [name, words, whole, one], of, parameters } = place();
+  title = of ?? words;
   draw_nav(name);
+  nav.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   view = el("div", { class: "view" });
   headline.className = name === "" ? "" : "brief";
   main.replaceChildren(headline, view);
   leave = of === null ? whole(view, parameters) : one(view, of);
+  draw_headline();
   if (!by_hand) return;
   window.scrollTo(0, 0);
   view.querySelector("h1")?.focus({ preventScroll: true });
@@ -71,6 +75,7 @@ function draw_session({ name, role }) {
 }
 
 function enter(who) {
+  play(who.role);
   headline = el("section", { id: "headline", "aria-label": "What is wrong" }, el("p", { class: "sentence note" }, "…"));
   nav.hidden = session.hidden = false;
   draw_session(who);
@@ -116,11 +121,30 @@ function ask_for_token(reason) {
   main.replaceChildren(el("form", { class: "sign-in", submit },
     el("h1", { tabindex: -1 }, "Sign in"),
     el("label", { for: "token" }, "Token"), field, wrong, button,
-    el("p", { class: "soft", id: "sign-in-what" }, "One with the role `read` looks, one with `operate` also changes what runs. `paynotify token new` makes them. It is kept for this tab alone.")));
+    el("p", { class: "soft", id: "sign-in-what" }, prose("One with the role `read` looks, one with `operate` also changes what runs. `paynotify token new` makes them. It is kept for this tab alone."))));
   field.focus();
 }
 
+/** The slash leads to the search from everywhere, unless somebody writes. */
+function slash(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !headline) return;
+  if (event.target.closest("input, select, textarea, dialog")) return;
+  event.preventDefault();
+  const field = () => document.getElementById("what");
+  if (!field()) {
+    history.pushState(null, "", "#/notifications");
+    go(true);
+  }
+  field()?.focus();
+}
+
 async function start() {
+  document.addEventListener("keydown", slash);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    // The address is a view's, and stays so.
+    event.preventDefault();
+    main.focus();
+  });
   events.addEventListener("signed-out", ({ detail }) => ask_for_token(detail));
   window.addEventListener("hashchange", () => { if (headline) go(true); });
   if (needs_token && !token()) return ask_for_token("");

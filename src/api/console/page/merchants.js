@@ -1,8 +1,8 @@
 // The merchants: found by their ids and by how it stands with them, a page at a time; and one of them, with what can be done.
 
-import { ask, again, order, path } from "./api.js";
+import { again, ask, may_operate, order, path } from "./api.js";
 import { confirm } from "./dialog.js";
-import { el, facts, merchant, show, table } from "./dom.js";
+import { amount, el, facts, merchant, show, table } from "./dom.js";
 import { panel as live_panel } from "./live.js";
 import { ROWS, pages } from "./pages.js";
 import { results } from "./search.js";
@@ -20,13 +20,13 @@ function health(row) {
 }
 
 const COLUMNS = [
-  ["Merchant", (row) => merchant(row.merchant_id)],
-  ["Health", health],
+  ["Merchant", (row) => merchant(row.merchant_id), "lead"],
+  ["Health", health, "state"],
   ["Plugin", (row) => [row.plugin.name, el("span", { class: "soft" }, ` ${row.plugin.version}`)], "roomy"],
   ["Address", (row) => row.url, "soft text roomy"],
-  ["In flight", (row) => count(row.in_flight), "number roomy"],
-  ["Waiting", (row) => count(row.waiting), "number"],
-  ["Held", (row) => count(row.held), "number"],
+  ["In flight", (row) => amount(row.in_flight), "number roomy"],
+  ["Waiting", (row) => amount(row.waiting), "number"],
+  ["Held", (row) => amount(row.held), "number"],
 ];
 
 /** Shows the list. Returns what ends it. */
@@ -102,7 +102,7 @@ export function one(main, id) {
       ["Health", health(row)], ["Paused", paused], ["Address", row.url],
       ["Plugin", [row.plugin.name, " ", row.plugin.version, " ", el("code", {}, row.plugin.hash.slice(0, 8))]],
       ["Ladder", row.ladder_ms.map(length).join(" · ")], ["In flight", count(row.in_flight)], ["Waiting", count(row.waiting)], ["Held", count(row.held)],
-    ), el("div", { class: "buttons" }, el("button", { type: "button", class: row.paused ? "main" : "", id: "pause", "data-key": "pause", "data-of": `${row.waiting} ${row.held}`, click: () => change(row, looked.at_once) }, row.paused ? "Resume…" : "Pause…"))));
+    ), may_operate() ? el("div", { class: "buttons" }, el("button", { type: "button", class: row.paused ? "main" : "", id: "pause", "data-key": "pause", "data-of": `${row.waiting} ${row.held}`, click: () => change(row, looked.at_once) }, row.paused ? "Resume…" : "Pause…")) : null));
   });
   return () => { looked.end(); latest.end(); live.end(); };
 }

@@ -1,6 +1,6 @@
 // The first view: the ladder, the merchants that something is the matter with, what happens, and the plugins.
 
-import { el, merchant, show, table } from "./dom.js";
+import { amount, el, merchant, show, table } from "./dom.js";
 import { changed, facts } from "./facts.js";
 import { panel as ladder_panel } from "./ladder.js";
 import { panel as live_panel } from "./live.js";
@@ -8,7 +8,7 @@ import { rows as plugin_rows } from "./plugins.js";
 import { ago, cause, count, moment, now, seconds } from "./words.js";
 
 /** How many merchants are named here. */
-const NAMED = 12;
+const NAMED = 8;
 
 /** Merchants with what is the matter with them; each once, the gravest first. */
 function troubled() {
@@ -17,7 +17,7 @@ function troubled() {
   for (const row of facts.down.merchants) add(row.merchant_id, { word: "down", bad: true, says: "cannot be reached", waits: row.waiting + row.held });
   for (const row of facts.holds.filter((row) => !["paused", "endpoint_down"].includes(row.cause))) {
     const bad = ["plugin_fault", "breaker_open", "unknown_merchant", "address_refused"].includes(row.cause);
-    add(row.merchant_id, { word: "held", bad, says: `${cause(row.cause)}, for ${seconds(now() - Date.parse(row.since))}`, waits: row.count });
+    add(row.merchant_id, { word: "held", bad, unknown: row.cause === "unknown_merchant", says: `${cause(row.cause)}, for ${seconds(now() - Date.parse(row.since))}`, waits: row.count });
   }
   for (const row of facts.paused.merchants) {
     const by = row.paused ? ` by ${row.paused.by}, ${ago(row.paused.since)}: ${row.paused.reason}` : "";
@@ -28,10 +28,10 @@ function troubled() {
 }
 
 const COLUMNS = [
-  ["Merchant", (row) => merchant(row.id)],
-  ["", (row) => el("span", { class: `word ${row.bad ? "bad" : ""}` }, row.word)],
-  ["What", (row) => row.says, "soft text"],
-  ["Waiting", (row) => count(row.waits), "number"],
+  ["Merchant", (row) => [row.unknown ? el("a", { class: "name", title: row.id, href: `#/notifications?what=${encodeURIComponent(row.id)}` }, row.id) : merchant(row.id),
+    el("p", { class: "soft note" }, row.says)], "lead text"],
+  ["State", (row) => el("span", { class: `word ${row.bad ? "bad" : ""}` }, row.word), "state"],
+  ["Waiting", (row) => amount(row.waits), "number"],
 ];
 
 function merchants_panel() {
@@ -61,9 +61,9 @@ function plugins_panel() {
 export function view(main) {
   const ladder = ladder_panel(), merchants = merchants_panel(), live = live_panel(), plugins = plugins_panel();
   const counted = el("p", { class: "soft foot" });
-  main.append(el("h1", { class: "unseen", tabindex: -1 }, "Overview"), el("div", { class: "overview" },
-    el("div", { class: "column" }, ladder.section, plugins.section), el("div", { class: "column" }, merchants.section, live.section)), counted);
-  plugins.section.classList.add("late");
+  live.section.classList.add("whole");
+  main.append(el("h1", { class: "unseen", tabindex: -1 }, "Overview"),
+    el("div", { class: "overview" }, ladder.section, el("div", { class: "column" }, merchants.section, plugins.section), live.section), counted);
   const draw = () => {
     if (!facts.ladder) return;
     ladder.draw(facts.ladder);

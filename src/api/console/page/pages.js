@@ -37,7 +37,10 @@ export function pages({ load, draw, empty, every = 0 }) {
   if (!every) void look();
   return {
     element: el("div", {}, line, place, el("div", { class: "buttons pager" }, back, on)),
-    anew: () => { before = []; return look(); },
+    anew: () => {
+      before = [];
+      return look().then(() => tell(`${place.querySelectorAll("tbody tr").length} shown. ${line.textContent}`));
+    },
     end: () => { repeated?.end(); ended.abort(); },
   };
 }

@@ -1,8 +1,8 @@
 // The plugins: which version runs, since when, for how many, and how often it failed; and the way back to the version before.
 
-import { order } from "./api.js";
+import { may_operate, order } from "./api.js";
 import { confirm } from "./dialog.js";
-import { el, show, table } from "./dom.js";
+import { amount, el, prose, show, table } from "./dom.js";
 import { changed, facts } from "./facts.js";
 import { count, moment, of, plain } from "./words.js";
 
@@ -11,7 +11,7 @@ const failures = (kinds) => [...(kinds ?? new Map()).values()].reduce((sum, numb
 function faults(row, known) {
   const kinds = known.faults?.get(row.name);
   const number = failures(kinds);
-  if (number === 0) return "0";
+  if (number === 0) return amount(0);
   const says = [...kinds].map(([kind, times]) => `${plain(kind)} ${count(times)}`).join(", ");
   return el("span", { class: "word bad", title: says }, count(number), el("span", { class: "unseen" }, `: ${says}`));
 }
@@ -19,20 +19,20 @@ function faults(row, known) {
 /** A table of them; with `whole` all that is known of each, and what can be done. */
 export function rows(known, whole, roll_back) {
   const columns = [
-    ["Plugin", (row) => el("span", { class: "name" }, row.name)],
+    ["Plugin", (row) => el("span", { class: "name" }, row.name), "lead"],
     ["Version", (row) => row.version],
-    ["Content", (row) => el("code", {}, whole ? row.hash : row.hash.slice(0, 8)), whole ? "" : "roomy"],
+    ["Content", (row) => el("code", { title: row.hash }, row.hash.slice(0, whole ? 16 : 8)), whole ? "" : "roomy"],
     ...(whole ? [["Runs since", (row) => moment(row.since), "soft"], ["File", (row) => row.file ?? "kept, its file is gone", "soft text"]] : []),
     ["Merchants", (row) => count(row.merchants.length), "number"],
     ["Faults", (row) => faults(row, known), "number"],
-    ...(whole ? [["", (row) => row.before ? el("button", { type: "button", class: "quiet", "data-key": `back-${row.name}`, "data-to": `${row.hash} ${row.before}`, click: () => roll_back(row) }, "Roll back") : ""]] : []),
+    ...(whole && may_operate() ? [["", (row) => row.before ? el("button", { type: "button", class: "quiet", "data-key": `back-${row.name}`, "data-to": `${row.hash} ${row.before}`, click: () => roll_back(row) }, "Roll back") : ""]] : []),
   ];
   return known.plugins.plugins.length ? table("Plugins", columns, known.plugins.plugins) : el("p", { class: "empty" }, "No plugin runs: drop a .wasm file into the plugins' folder.");
 }
 
 function refused(list) {
   const columns = [
-    ["File", (row) => row.file], ["Why it is not in effect", (row) => row.reason, "text"], ["Since", (row) => moment(row.at), "soft"],
+    ["File", (row) => row.file, "lead"], ["Why it is not in effect", (row) => prose(row.reason), "text"], ["Since", (row) => moment(row.at), "soft"],
   ];
   return el("section", { class: "panel", "aria-labelledby": "refused-head" },
     el("div", { class: "head" }, el("h2", { id: "refused-head" }, "Refused files"), el("p", { class: "soft" }, "of plugins and merchants; what ran before goes on running")),

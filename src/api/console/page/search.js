@@ -1,7 +1,7 @@
 // Looking for notifications: by id, by the number of an order, by merchant, and by what became of them.
 
 import { ask, path } from "./api.js";
-import { el, merchant, notification, table } from "./dom.js";
+import { el, merchant, notification, prose, table } from "./dom.js";
 import { ROWS, pages } from "./pages.js";
 import { count, moment, outlook, state, tone } from "./words.js";
 
@@ -16,11 +16,11 @@ const STATES = [
 ];
 
 const COLUMNS = [
-  ["Notification", (row) => notification(row.notification_id)],
-  ["Merchant", (row) => merchant(row.merchant_id)],
+  ["Notification", (row) => notification(row.notification_id), "lead"],
+  ["Merchant", (row) => merchant(row.merchant_id), "bare"],
   ["Order", (row) => row.merchant_order_id ?? "", "roomy"],
-  ["State", (row) => el("span", { class: `word ${tone(state(row))}` }, state(row))],
-  ["What now", outlook, "soft text roomy"],
+  ["State", (row) => el("span", { class: `word ${tone(state(row))}` }, state(row)), "state"],
+  ["What now", (row) => prose(outlook(row)), "soft text roomy"],
   ["Attempts", (row) => count(row.attempts_made), "number roomy"],
   ["Came in", (row) => moment(row.first_seen), "time"],
 ];
@@ -53,7 +53,7 @@ async function meant(what, conditions, cursor, signal) {
 /** Shows it. Returns what ends it. */
 export function view(main, parameters) {
   let what = parameters.get("what") ?? "", kind = parameters.get("kind") ?? "";
-  const field = el("input", { id: "what", type: "search", value: what, autocomplete: "off", spellcheck: "false", placeholder: "id, order or merchant" });
+  const field = el("input", { id: "what", type: "search", value: what, autocomplete: "off", spellcheck: "false", placeholder: "id, order or merchant  ( / )", "aria-keyshortcuts": "/" });
   const kinds = el("select", { id: "kind", "aria-label": "State" }, STATES.map(([value, name]) => el("option", { value, selected: value === kind }, name)));
   const found = pages({
     load: (cursor, signal) => meant(what, Object.fromEntries(new URLSearchParams(kind)), cursor, signal),

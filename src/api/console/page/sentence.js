@@ -22,7 +22,7 @@ function* gateway({ away, ready, ladder }) {
 }
 
 /** Merchants who are told nothing. */
-function* merchants({ down, paused, holds }) {
+function* merchants({ down, paused, holds, ladder }) {
   if (down.total > 0) {
     const waiting = sum(down.merchants, (row) => row.waiting + row.held);
     const more = down.total > down.merchants.length ? "More than " : "";
@@ -30,21 +30,25 @@ function* merchants({ down, paused, holds }) {
     const what = waiting ? ` ${more}${of(waiting, "notification")} ${has(waiting)} for ${down.total === 1 ? "it" : "them"}.` : "";
     yield { level: "wrong", text: `${who} cannot be reached.${what}`, href: down.total === 1 ? one(down) : "#/merchants?is=down" };
   }
-  const held = (...causes) => holds.filter((row) => causes.includes(row.cause));
-  const about = (rows) => [names([...new Set(rows.map((row) => row.merchant_id))]), of(sum(rows, (row) => row.count), "notification")];
+  // Of the merchants only some are named; what is held is counted whole.
+  const held = (...causes) => {
+    const has_cause = (row) => causes.includes(row.cause);
+    const ids = [...new Set(holds.filter(has_cause).map((row) => row.merchant_id))];
+    return ids.length ? [names(ids), of(sum(ladder.held.filter(has_cause), (row) => row.count), "notification"), ids[0]] : null;
+  };
   const faulty = held("plugin_fault", "breaker_open");
-  if (faulty.length > 0) {
-    const [who, what] = about(faulty);
+  if (faulty) {
+    const [who, what] = faulty;
     yield { level: "wrong", text: `The plugin fails for ${who}: ${what} held until it works.`, href: "#/plugins" };
   }
   const unknown = held("unknown_merchant");
-  if (unknown.length > 0) {
-    const [who, what] = about(unknown);
-    yield { level: "wrong", text: `Nobody has configured ${who}: ${what} held until somebody does.` };
+  if (unknown) {
+    const [who, what, first] = unknown;
+    yield { level: "wrong", text: `Nobody has configured ${who}: ${what} held until somebody does.`, href: `#/notifications?what=${encodeURIComponent(first)}` };
   }
   const refused = held("address_refused");
-  if (refused.length > 0) {
-    const [who, what] = about(refused);
+  if (refused) {
+    const [who, what] = refused;
     yield { level: "wrong", text: `The address of ${who} is not allowed: ${what} held.` };
   }
   if (paused.total > 0) {

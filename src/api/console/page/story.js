@@ -1,8 +1,8 @@
 // One notification: what it is now, and everything that happened to it, each attempt with what was sent and what was answered.
 
-import { Problem, again, ask, order } from "./api.js";
+import { Problem, again, ask, may_operate, order } from "./api.js";
 import { confirm } from "./dialog.js";
-import { el, facts, merchant, show } from "./dom.js";
+import { el, facts, merchant, prose, show } from "./dom.js";
 import { heard } from "./live.js";
 import { count, length, moment, of, outlook, plain, state, tone } from "./words.js";
 
@@ -26,12 +26,12 @@ function verdict(made) {
   if (!made) return null;
   const says = { confirmed: made.detail, retry: made.reason, stop: made.reason, fault: `${made.name}: ${made.text}` }[made.kind];
   const wanted = made.after_seconds ? `, again after ${length(made.after_seconds * 1000)}` : "";
-  return el("p", { class: "verdict" }, "The plugin says: ", el("span", { class: `word ${tone(made.kind)}` }, made.kind), `${wanted}${says ? `, ${says}` : ""}`);
+  return el("p", { class: "verdict" }, "The plugin says: ", el("span", { class: `word ${tone(made.kind)}` }, made.kind), `${wanted}${says ? ", " : ""}`, prose(says ?? ""));
 }
 
 /** What was sent and answered. Nothing is kept of another attempt with the same number, as after a replay. */
 function exchange({ attempt: told, record }, attempt) {
-  if (!record) return el("p", { class: "soft" }, "Nothing is kept of what was sent (see `journal.transcripts` in the configuration).");
+  if (!record) return el("p", { class: "soft" }, prose("Nothing is kept of what was sent (see `journal.transcripts` in the configuration)."));
   if (told && told.started_at !== attempt.started_at) return el("p", { class: "soft" }, "Only what the latest attempt of this number sent is kept.");
   const { request, reply, fault } = record;
   const sent = request ? [el("p", { class: "line" }, el("b", {}, request.method), " ", request.url), headers(request.headers), body(request)]
@@ -61,7 +61,7 @@ function attempt_item(id, attempt) {
   const status = attempt.status ? el("span", { class: "soft" }, String(attempt.status)) : null;
   const details = el("details", { toggle: () => details.open && void load() },
     el("summary", {}, el("span", { class: "what" }, `Attempt ${attempt.number}`), el("span", { class: `word ${tone(attempt.result)}` }, plain(attempt.result)), status,
-      el("span", { class: "soft" }, length(attempt.duration_ms)), el("span", { class: "soft says" }, attempt.detail ?? attempt.reply ?? "")), place);
+      el("span", { class: "soft" }, length(attempt.duration_ms)), el("span", { class: "soft says" }, prose(attempt.detail ?? attempt.reply ?? ""))), place);
   return details;
 }
 
@@ -115,10 +115,10 @@ export function view(main, id) {
     if (!told) return;
     const story = told, is_over = story.state === "ended";
     show(about, el("section", { class: "panel", "aria-label": "What it is" }, facts(
-      ["State", el("span", { class: `word ${tone(state(story))}` }, state(story))], ["What now", outlook(story)],
+      ["State", el("span", { class: `word ${tone(state(story))}` }, state(story))], [is_over ? "Ended" : "What now", prose(outlook(story))],
       ["Merchant", merchant(story.merchant_id)], ["Order", story.merchant_order_id],
       ["Attempts", count(story.attempts.length)], ["Held", story.state === "held" ? `${of(story.holds, "time")}: ${story.reason}` : null], ["Came in", moment(story.first_seen)],
-    ), is_over ? el("div", { class: "buttons" }, el("button", { type: "button", id: "replay", class: story.outcome === "confirmed" ? "" : "main", "data-key": "replay",
+    ), is_over && may_operate() ? el("div", { class: "buttons" }, el("button", { type: "button", id: "replay", class: story.outcome === "confirmed" ? "" : "main", "data-key": "replay",
       "data-of": story.updated_at, click: () => replay(story, looked.at_once) }, "Replay…")) : null));
     show(next, is_over ? "" : `Next: ${outlook(story)}.`);
   };

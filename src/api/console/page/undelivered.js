@@ -1,8 +1,8 @@
 // What needs somebody's decision: notifications that ended without a confirmation, and messages that could not be worked upon.
 
-import { Problem, ask, order, path } from "./api.js";
+import { Problem, ask, may_operate, order, path } from "./api.js";
 import { confirm } from "./dialog.js";
-import { el, show, table, tell } from "./dom.js";
+import { el, prose, show, table, tell } from "./dom.js";
 import { ROWS, pages } from "./pages.js";
 import { results } from "./search.js";
 import { count, moment, of } from "./words.js";
@@ -25,7 +25,7 @@ async function follow(id, place, signal) {
 async function replay_all(outcome, place, signal, anew) {
   const { matches, most } = await order("/v1/replays", { outcome, reason: "to see how many", dry_run: true });
   if (matches === 0) return show(place, "There is none.");
-  if (matches > most) return show(place, `More than ${count(most)} are ${outcome}, which is the most at once: \`paynotify replay\` takes a part of them.`);
+  if (matches > most) return show(place, prose(`More than ${count(most)} are ${outcome}, which is the most at once: \`POST /v1/replays\` takes a part of them, by time for example.`));
   let begun = null;
   const is_done = await confirm({
     title: `Replay all that are ${outcome}`,
@@ -64,7 +64,7 @@ function ended(parameters, gone) {
     else if (!gone.signal.aborted) throw error;
   }) }, "Replay all…");
   const section = el("section", { class: "panel", "aria-labelledby": "ended-head" },
-    el("div", { class: "head" }, el("h2", { id: "ended-head" }, "Not confirmed"), el("fieldset", { class: "choices" }, el("legend", { class: "unseen" }, "How they ended"), choices), all),
+    el("div", { class: "head" }, el("h2", { id: "ended-head" }, "Not confirmed"), el("fieldset", { class: "choices" }, el("legend", { class: "unseen" }, "How they ended"), choices), may_operate() ? all : null),
     place, found.element);
   return { section, end: found.end };
 }
@@ -77,7 +77,7 @@ async function mend(row, anew) {
   field.value = text;
   await confirm({
     title: "Put a message back",
-    says: [el("p", {}, row.reason), whole.addressed_to ? el("p", { class: "soft" }, `Addressed to ${whole.addressed_to}.`) : null],
+    says: [el("p", {}, prose(row.reason)), whole.addressed_to ? el("p", { class: "soft" }, `Addressed to ${whole.addressed_to}.`) : null],
     fields: [el("label", { for: "record" }, "The record as it is to be"), field],
     verb: "Put back",
     act: async (reason) => {
@@ -112,8 +112,8 @@ function poison() {
     el("button", { type: "button", class: "quiet", "data-of": `mend-${row.id}`, click: () => { show(wrong, ""); void mend(row, anew).catch(refused); } }, "Mend…"),
     el("button", { type: "button", class: "quiet", "data-of": `discard-${row.id}`, click: () => void discard(row, anew) }, "Throw away…"));
   const columns = [
-    ["Since", (row) => (row.since ? moment(row.since) : "not known"), "time"], ["Why it is here", (row) => row.reason, "text"],
-    ["Begins with", (row) => el("code", {}, row.beginning), "text roomy"], ["Bytes", (row) => count(row.bytes), "number roomy"], ["", buttons],
+    ["Since", (row) => (row.since ? moment(row.since) : "not known"), "time"], ["Why it is here", (row) => prose(row.reason), "text"],
+    ["Begins with", (row) => el("code", {}, row.beginning), "text roomy"], ["Bytes", (row) => count(row.bytes), "number roomy"], ...(may_operate() ? [["", buttons]] : []),
   ];
   const found = pages({
     load: async (cursor, signal) => {

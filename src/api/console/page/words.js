@@ -96,7 +96,7 @@ export const state = (row) => plain(row.state === "ended" ? row.outcome : row.st
 /** What comes of it next, or how it ended. */
 export function outlook(row) {
   switch (row.state) {
-    case "waiting": return `attempt ${row.next_attempt} ${due(row.due)}`;
+    case "waiting": return `attempt ${row.next_attempt}${is_late(row.due) ? "," : ""} ${due(row.due)}`;
     case "held": return `${cause(row.cause)}, since ${moment(row.since)}`;
     case "ended": return row.detail ? `${moment(row.ended_at)}: ${row.detail}` : moment(row.ended_at);
     case "accepted": return "waits for its first attempt";
