@@ -178,6 +178,16 @@ impl Browser {
         entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// What axe-core finds that keeps somebody from using the page: rule, what it is about, and where.
+    pub(crate) async fn hindrances(&self, axe: &str) -> Vec<String> {
+        if self.run("return typeof axe").await == "undefined" {
+            self.run(axe).await;
+        }
+        let script = "return axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations.flatMap(({id, help, nodes}) => \
+            nodes.map(({target, any}) => `${id}: ${help}: ${target} ${any.map(({message}) => message)}`)))";
+        serde_json::from_value(self.run(script).await).expect("texts")
+    }
+
     /// Everything that was requested, since it was asked last.
     pub(crate) async fn requested(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "performance"})).await;
@@ -192,11 +202,26 @@ impl Browser {
         entries.iter().filter_map(event).filter_map(url).collect()
     }
 
+    /// What is seen now in light and dark, on a wide and on a narrow page, where nothing may hang over the edge.
+    pub(crate) async fn pictures(&mut self, name: &str) {
+        for (colours, width, height) in
+            [("light", 390, 844), ("dark", 390, 844), ("dark", 1440, 900), ("light", 1440, 900)]
+        {
+            self.look(colours, width, height).await;
+            let is_narrow = if width < 500 { "-narrow" } else { "" };
+            self.picture(&format!("{name}-{colours}{is_narrow}")).await;
+            let wide = self.run("return document.documentElement.scrollWidth").await;
+            assert_eq!(wide, width, "{name} hangs over the edge");
+        }
+        self.look("light", 1440, 900).await;
+    }
+
     /// A picture of the whole page, in `target/console`.
     pub(crate) async fn picture(&self, name: &str) -> PathBuf {
         let height =
             self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap_or_default();
-        self.size(u32::try_from(height).unwrap_or_default().clamp(700, 3_000)).await;
+        let height = u32::try_from(height).unwrap_or_default().clamp(700, 3_000);
+        self.size(height).await;
         // What is drawn to its width is drawn once the width is known.
         self.run(
             "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))",

@@ -8,10 +8,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod browser;
 mod many;
 mod night;
 mod sign_in;
+mod trouble;
 
 use paynotify::api::TokenHash;
 use serde_json::json;

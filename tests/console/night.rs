@@ -6,11 +6,22 @@ use crate::support::merchant::{Answer, StubMerchant, always, in_turn};
 use crate::support::rabbit::Rabbit;
 use crate::{OPERATOR, nothing_is_amiss, sign_in, tokens};
 
+/// Merchants who refuse, the rung that they wait on, and how many notifications do.
+const STREET: [(&str, &str, u32); 5] = [
+    ("corner-bakery", "30s", 4),
+    ("city-library", "1m", 31),
+    ("museum-shop", "2m", 9),
+    ("a-merchant-whose-id-is-about-as-long-as-an-id-may-be-on-any-page", "3m", 2),
+    ("night-tram", "5m", 14),
+];
+
 /// Who is told, and how they answer.
 struct Town {
     teahouse: StubMerchant,
     bookshop: StubMerchant,
     mill: StubMerchant,
+    /// Refuses everything, for merchants whose ladders have one long rung.
+    street: StubMerchant,
     /// Where nobody listens: the merchant who is down.
     ferry: std::net::SocketAddr,
 }
@@ -23,6 +34,7 @@ impl Town {
             teahouse: StubMerchant::start(always(Answer::Confirm)).await,
             bookshop: StubMerchant::start(always(Answer::Refuse)).await,
             mill: StubMerchant::start(in_turn([Answer::Refuse, Answer::Refuse, Answer::Confirm])).await,
+            street: StubMerchant::start(always(Answer::Refuse)).await,
             ferry,
         }
     }
@@ -38,6 +50,9 @@ impl Town {
             &format!("http://{}/", self.ferry),
             &format!("ladder = {:?}", ["3s"; 32]),
         );
+        for (merchant, rung, _) in STREET {
+            gateway.merchant(merchant, &self.street.url("/notify"), &format!("ladder = [\"{rung}\"]"));
+        }
         gateway
     }
 }
@@ -56,11 +71,11 @@ async fn an_operator_sees_what_is_wrong_and_acts_upon_it() {
     browser.until("#live-line", &["live"]).await;
 
     what_happens_is_seen_while_it_happens(&browser, &rabbit).await;
-    an_outage_is_named_first(&mut browser, &rabbit).await;
+    an_outage_is_named_first(&mut browser, &rabbit, &town).await;
     a_notification_is_found_by_all_that_is_known_of_it(&browser).await;
     its_story_has_every_request_and_reply(&mut browser).await;
-    what_was_exhausted_is_told_again(&browser, &town).await;
-    a_merchant_is_paused_and_resumed(&browser).await;
+    what_was_exhausted_is_told_again(&mut browser, &town).await;
+    a_merchant_is_paused_and_resumed(&mut browser).await;
     what_cannot_be_read_is_thrown_away(&browser, &rabbit).await;
     the_audit_has_all_of_it(&browser).await;
     when_the_merchant_is_back_nobody_is_named_any_more(&browser, town.ferry).await;
@@ -86,7 +101,17 @@ async fn what_happens_is_seen_while_it_happens(browser: &Browser, rabbit: &Rabbi
     browser.until(".overview", &["n-book-1", "retry", "n-mill-1", "exhausted"]).await;
 }
 
-async fn an_outage_is_named_first(browser: &mut Browser, rabbit: &Rabbit) {
+async fn an_outage_is_named_first(browser: &mut Browser, rabbit: &Rabbit, town: &Town) {
+    let mut told = 0;
+    for (merchant, _, number) in STREET {
+        for number in 1..=number {
+            rabbit
+                .send(&record(&format!("n-{:.8}-{number}", merchant), merchant, &format!("order-5{number}")))
+                .await;
+            told += 1;
+        }
+    }
+    town.street.wait_for(told, SOON).await;
     for number in 1..=7 {
         rabbit.send(&record(&format!("n-ferry-{number}"), "north-ferry", &format!("order-40{number}"))).await;
     }
@@ -104,14 +129,16 @@ async fn an_outage_is_named_first(browser: &mut Browser, rabbit: &Rabbit) {
         browser.run("return document.querySelectorAll('.unseen-box tbody tr').length >= 8").await,
         true
     );
-    browser.picture("overview-light").await;
-    browser.look("dark", 1440, 900).await;
-    browser.picture("overview-dark").await;
-    browser.look("dark", 390, 844).await;
-    browser.picture("overview-narrow").await;
-    let width = browser.run("return document.documentElement.scrollWidth").await;
-    assert_eq!(width, 390, "nothing hangs over the edge");
-    browser.look("light", 1440, 900).await;
+    // The ladder as it is drawn: a rung for each delay, and how much waits there.
+    let drawn =
+        "return [...document.querySelectorAll('.ladder .rung')].map((rung) => rung.textContent).join()";
+    browser
+        .until_true(
+            "the ladder is drawn",
+            &format!("return /5 min.*14,3 min.*2,2 min.*9,1 min.*31,30 s.*4/.test((() => {{ {drawn} }})())"),
+        )
+        .await;
+    browser.pictures("overview").await;
 }
 
 async fn a_notification_is_found_by_all_that_is_known_of_it(browser: &Browser) {
@@ -139,14 +166,13 @@ async fn its_story_has_every_request_and_reply(browser: &mut Browser) {
     browser.until(".timeline", &["The plugin says: retry", "Attempt 2"]).await;
     // What was open stays open while the story goes on.
     assert_eq!(browser.run("return document.querySelectorAll('details[open]').length").await, 1);
-    browser.picture("story-light").await;
-    browser.look("dark", 390, 844).await;
-    browser.picture("story-narrow").await;
-    browser.look("light", 1440, 900).await;
+    browser.pictures("story").await;
 }
 
-async fn what_was_exhausted_is_told_again(browser: &Browser, town: &Town) {
+async fn what_was_exhausted_is_told_again(browser: &mut Browser, town: &Town) {
     browser.click("#nav a[href='#/undelivered']").await;
+    browser.until(".view", &["n-mill-1", "The poison queue is empty."]).await;
+    browser.pictures("undelivered").await;
     browser.click("td a[href='#/notifications/n-mill-1']").await;
     browser.click("#replay").await;
     // Nothing is done without a reason.
@@ -157,7 +183,7 @@ async fn what_was_exhausted_is_told_again(browser: &Browser, town: &Town) {
     assert_eq!(browser.run("return document.querySelector('dialog').open").await, true);
     assert_eq!(town.mill.requests().len(), 2);
     browser.type_into("dialog input", "they have found their mistake").await;
-    browser.picture("replay-light").await;
+    browser.pictures("replay").await;
     browser.press("\u{E007}").await;
     town.mill.wait_for(3, SOON).await;
     browser
@@ -168,9 +194,10 @@ async fn what_was_exhausted_is_told_again(browser: &Browser, town: &Town) {
     browser.until("#replay", &["Replay"]).await;
 }
 
-async fn a_merchant_is_paused_and_resumed(browser: &Browser) {
+async fn a_merchant_is_paused_and_resumed(browser: &mut Browser) {
     browser.click("#nav a[href='#/merchants']").await;
-    browser.until(".view", &["4 merchants", "north-ferry"]).await;
+    browser.until(".view", &["9 merchants", "north-ferry"]).await;
+    browser.pictures("merchants").await;
     browser.click("td a[href='#/merchants/teahouse']").await;
     for (verb, reason, after) in
         [("Pause", "they have asked us to", "Resume"), ("Resume", "they are ready", "Pause")]

@@ -3,6 +3,7 @@
 //! A browser is started without a window, with a profile of its own, and with no way to any host but this one. It ends with its
 //! [`Driver`]; one whose test is killed ends by itself, because the pipe from its driver breaks.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,11 +14,15 @@ use crate::keeper::Keeper;
 use crate::packages::Root;
 use crate::ports;
 use crate::process::{output, say};
+use crate::python::Environment;
+use crate::workspace;
 
 /// The browser, its driver, and a typeface for its pictures.
 const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-liberation"];
 const BROWSER: &str = "/usr/bin/chromium";
 const DRIVER: &str = "/usr/bin/chromedriver";
+/// The package that the checks for accessibility come in.
+const PINS: &str = "tests/console/requirements.txt";
 
 /// Installs them, if they are not there.
 ///
@@ -40,6 +45,26 @@ pub fn ensure_installed() -> Result<()> {
         bail!("Chromium was installed, and there is no {BROWSER} or no {DRIVER}");
     }
     Ok(())
+}
+
+/// The script of axe-core, which finds what keeps people from using a page (<https://github.com/dequelabs/axe-core>). It is installed if it is
+/// not there, below the cache; nothing of it is kept with this code.
+///
+/// # Errors
+/// There is no Python and the machine cannot install one, or the package cannot be had.
+pub fn axe() -> Result<String> {
+    let environment = Environment::of(workspace::cache_dir()?.join("axe"), &[PINS])?;
+    let announce = || say("browser: installing axe-core (half a megabyte)");
+    let install = |environment: &Environment| {
+        output(&mut environment.pip(&["--only-binary", ":all:"], PINS)).context(PINS).map(drop)
+    };
+    environment.ensure("import axe_core_python", announce, install)?;
+    // The folder is named after Python's version.
+    let found = fs::read_dir(environment.folder().join("lib"))?
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/axe_core_python/axe.min.js")))
+        .find(|file| file.is_file())
+        .context("axe-core was installed, and its script is not there")?;
+    fs::read_to_string(&found).with_context(|| format!("{} cannot be read", found.display()))
 }
 
 fn is_there() -> bool {

@@ -25,6 +25,7 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
     }
     promtool::ensure_there()?;
     browser::ensure_installed()?;
+    browser::axe()?;
     examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--examples", "--locked"]))?;

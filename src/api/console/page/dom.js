@@ -75,7 +75,7 @@ export function table(name, columns, rows, of_row) {
   // On a narrow page the rows are drawn as cards, and are rows of a table nevertheless: hence the roles.
   const heads = columns.map(([head, , kind]) => el("th", { scope: "col", role: "columnheader", class: kind }, head || el("span", { class: "unseen" }, "What can be done")));
   const line = (row) => el("tr", { role: "row", ...of_row?.(row) }, columns.map(([head, cell, kind]) => el("td", { role: "cell", class: kind, "data-head": head }, cell(row))));
-  return el("div", { class: "scroll", role: "region", "aria-label": name, tabindex: 0 },
+  return el("div", { class: "scroll" },
     el("table", { role: "table" }, el("caption", { class: "unseen" }, name),
       el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, rows.map(line))));
 }
