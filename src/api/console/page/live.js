@@ -100,6 +100,8 @@ export function panel(of_merchant) {
     still.setAttribute("aria-pressed", String(still.getAttribute("aria-pressed") !== "true"));
     draw();
   } }, "Hold still");
+  // Of one merchant the notification is what a row is about.
+  const columns = COLUMNS.filter(([head]) => !of_merchant || head !== "Merchant").map(([head, cell, kind]) => [head, cell, of_merchant && kind === "bare" ? "lead" : kind]);
   let drawn = false, shown = [];
   const draw = () => {
     drawn = false;
@@ -109,7 +111,7 @@ export function panel(of_merchant) {
     const lost = missed ? ` · ${count(missed)} passed over, being too fast` : "";
     show(line, el("span", { class: `dot ${standing === "live" ? "on" : ""}`, "aria-hidden": "true" }), held ? `held still · ${state}` : `${standing === "live" ? "as they happen: " : ""}${state}${lost}`);
     if (!held || rows.childNodes.length === 0) {
-      show(rows, shown.length ? table("Attempts, the latest first", COLUMNS, shown, (event) => ({ "data-attempt": event.key }))
+      show(rows, shown.length ? table("Attempts, the latest first", columns, shown, (event) => ({ "data-attempt": event.key }))
         : el("p", { class: "empty" }, "No attempt since this page was opened. It shows each as it happens."));
     }
   };

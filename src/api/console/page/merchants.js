@@ -98,7 +98,7 @@ export function one(main, id) {
     });
     if (!row) return;
     const paused = row.paused && `${ago(row.paused.since)} by ${row.paused.by}: ${row.paused.reason}`;
-    show(about, el("section", { class: "panel", "aria-label": `About ${id}` }, facts(
+    show(about, el("section", { class: "panel about", "aria-label": `About ${id}` }, facts(
       ["Health", health(row)], ["Paused", paused], ["Address", row.url],
       ["Plugin", [row.plugin.name, " ", row.plugin.version, " ", el("code", {}, row.plugin.hash.slice(0, 8))]],
       ["Ladder", row.ladder_ms.map(length).join(" · ")], ["In flight", count(row.in_flight)], ["Waiting", count(row.waiting)], ["Held", count(row.held)],

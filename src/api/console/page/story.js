@@ -114,7 +114,7 @@ export function view(main, id) {
   const draw = () => {
     if (!told) return;
     const story = told, is_over = story.state === "ended";
-    show(about, el("section", { class: "panel", "aria-label": "What it is" }, facts(
+    show(about, el("section", { class: "panel about", "aria-label": "What it is" }, facts(
       ["State", el("span", { class: `word ${tone(state(story))}` }, state(story))], [is_over ? "Ended" : "What now", prose(outlook(story))],
       ["Merchant", merchant(story.merchant_id)], ["Order", story.merchant_order_id],
       ["Attempts", count(story.attempts.length)], ["Held", story.state === "held" ? `${of(story.holds, "time")}: ${story.reason}` : null], ["Came in", moment(story.first_seen)],

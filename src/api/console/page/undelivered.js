@@ -7,7 +7,7 @@ import { ROWS, pages } from "./pages.js";
 import { results } from "./search.js";
 import { count, moment, of } from "./words.js";
 
-const OUTCOMES = [["exhausted", "Exhausted", "no attempt of their ladder was confirmed"], ["stopped", "Stopped", "the merchant refused them for good"], ["abandoned", "Abandoned", "the gateway could not go on with them"]];
+const OUTCOMES = [["exhausted", "Exhausted", "No attempt of their ladder was confirmed. Once the merchant takes them, replay them; the newest stand first."], ["stopped", "Stopped", "The merchant refused them for good. Look at its reply, and replay them when it would take them; the newest stand first."], ["abandoned", "Abandoned", "The gateway could not go on with them. They lie in the poison queue, too; a replay takes them from there. The newest stand first."]];
 /** How often a replay of many is asked how far it has come. */
 const OFTEN = 1000;
 
@@ -48,7 +48,7 @@ function ended(parameters, gone) {
   const found = pages({
     load: async (cursor, signal) => {
       const { notifications, next } = await ask(path("/v1/notifications", { outcome, limit: ROWS, cursor }), { signal });
-      return { rows: notifications, next, total: `${OUTCOMES.find(([name]) => name === outcome)[2]}; the newest first` };
+      return { rows: notifications, next, total: OUTCOMES.find(([name]) => name === outcome)[2] };
     },
     draw: (rows) => results(rows),
     empty: "There is none.",
@@ -124,7 +124,7 @@ function poison() {
     empty: "The poison queue is empty.",
   });
   const section = el("section", { class: "panel", "aria-labelledby": "poison-head" },
-    el("div", { class: "head" }, el("h2", { id: "poison-head" }, "Poison queue"), el("p", { class: "soft" }, "what could not be read, or was abandoned")), wrong, found.element);
+    el("div", { class: "head" }, el("h2", { id: "poison-head" }, "Poison queue"), el("p", { class: "soft" }, "what could not be read, or was abandoned: mend it and put it back, or throw it away")), wrong, found.element);
   return { section, end: found.end };
 }
 
