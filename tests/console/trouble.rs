@@ -2,35 +2,37 @@
 
 use std::fs;
 
-use tokio::task::block_in_place;
-use xtask::rabbitmq::Node;
-
 use crate::browser::Browser;
 use crate::nothing_is_amiss;
-use crate::support::amqp::prefix;
 use crate::support::gateway::{Gateway, SOON, Store, record};
 use crate::support::guest::Guest;
 use crate::support::merchant::{Answer, StubMerchant, always};
+use crate::support::proxy::{Cut, Proxy};
+use crate::support::rabbit::Rabbit;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_away_is_the_first_thing_said_own_node() {
-    let mut node = block_in_place(Node::start).expect("a node");
-    let mut gateway = Gateway::new(Store::Amqp { url: node.amqp_url(), prefix: prefix() }, "");
+async fn a_broker_that_is_away_is_the_first_thing_said() {
+    let rabbit = Rabbit::start().await;
+    let Store::Amqp { url, prefix } = rabbit.store() else { panic!("it is RabbitMQ") };
+    let proxy = Proxy::before(&url).await;
+    let mut gateway = Gateway::new(Store::Amqp { url: proxy.url(&url), prefix }, "");
     gateway.merchant("teahouse", "http://127.0.0.1:9/", "");
     gateway.start();
     gateway.ready().await;
     let mut browser = Browser::start().await;
     browser.go(&format!("{}/console", gateway.api())).await;
     browser.until("#headline", &["All is well"]).await;
-    block_in_place(|| node.stop()).expect("stopped");
+    proxy.refuse().await;
+    proxy.cut(Cut::Reset);
     browser.until(".sentence.wrong", &["No merchant is told anything", "the broker is away"]).await;
+    browser.until("#headline .detail", &["RabbitMQ is away"]).await;
     browser.until_true("the title says so", "return document.title.startsWith('(1)')").await;
     browser.pictures("outage").await;
     // Wherever one is, it is said.
     browser.click("#nav a[href='#/merchants']").await;
     browser.until(".view", &["teahouse"]).await;
     browser.until("#headline", &["the broker is away"]).await;
-    block_in_place(|| node.restart()).expect("started");
+    proxy.accept().await;
     browser.until("#headline", &["All is well"]).await;
     browser.until_true("the title says so", "return document.title === 'Merchants · paynotify'").await;
     nothing_is_amiss(&browser, &gateway, &["503 (Service Unavailable)"]).await;
@@ -72,7 +74,7 @@ async fn what_is_held_says_why_and_the_plugins_page_says_whose_fault_it_is() {
     browser.until(".view", &["guest", "plain", "Faults"]).await;
     browser.until_true(
         "the fault is counted",
-        "return [...document.querySelectorAll('tr')].some((row) => row.cells[0].innerText === 'guest' && Number(row.querySelector('.word.bad')?.innerText) > 0)",
+        "return [...document.querySelectorAll('tr')].some((row) => row.cells[0].innerText === 'guest' && parseInt(row.querySelector('.word.bad')?.innerText) > 0)",
     ).await;
     browser.pictures("plugins").await;
 

@@ -14,7 +14,7 @@ const sum = (rows, number) => rows.reduce((total, row) => total + number(row), 0
 
 /** Where things stand in a picture of that width, from its left edge. Without room there are no bars. */
 function columns(width) {
-  const left = width < 480 ? 62 : 76;
+  const left = width < 480 ? 70 : 76;
   const bars = width < 480 ? 0 : Math.round(width * 0.24);
   const right = width - bars - (width < 480 ? 150 : 186);
   return { left, right, due: right + 18, count: width - bars - (bars ? 14 : 0), bar: width - bars, bars };

@@ -35,11 +35,11 @@ function draw_headline() {
   if (!headline) return;
   const said = sentences(facts);
   if (said.length === 0) return;
-  const [{ level, text, href }, ...rest] = said;
+  const [{ level, text, detail, href }, ...rest] = said;
   const line = (one) => (one.href ? el("a", { href: one.href }, one.text) : one.text);
   const first = el("p", { class: `sentence ${level}` }, line({ text, href }));
   const more = rest.length ? el("ul", { class: "more-sentences" }, rest.map((one) => el("li", { class: one.level }, line(one)))) : null;
-  show(headline, first, more);
+  show(headline, first, detail ? el("p", { class: "detail" }, detail) : null, more);
   // Whoever listens is told when something else is the matter, and not each time that a number changes.
   const matter = said.map((one) => `${one.level}${one.href ?? ""}`).join();
   if (matter !== told_matter) tell(text);

@@ -16,13 +16,16 @@ function faults(row, known) {
   return el("span", { class: "word bad", title: says }, count(number), el("span", { class: "unseen" }, `: ${says}`));
 }
 
+/** A file by its name; where it lies is told when asked for. */
+const file = (path) => el("span", { title: path }, path.split("/").at(-1));
+
 /** A table of them; with `whole` all that is known of each, and what can be done. */
 export function rows(known, whole, roll_back) {
   const columns = [
     ["Plugin", (row) => el("span", { class: "name" }, row.name), "lead"],
     ["Version", (row) => row.version],
     ["Content", (row) => el("code", { title: row.hash }, row.hash.slice(0, whole ? 16 : 8)), whole ? "" : "roomy"],
-    ...(whole ? [["Runs since", (row) => moment(row.since), "soft"], ["File", (row) => row.file ?? "kept, its file is gone", "soft text"]] : []),
+    ...(whole ? [["Runs since", (row) => moment(row.since), "soft"], ["File", (row) => (row.file ? file(row.file) : "kept, its file is gone"), "soft text"]] : []),
     ["Merchants", (row) => count(row.merchants.length), "number"],
     ["Faults", (row) => faults(row, known), "number"],
     ...(whole && may_operate() ? [["", (row) => row.before ? el("button", { type: "button", class: "quiet", "data-key": `back-${row.name}`, "data-to": `${row.hash} ${row.before}`, click: () => roll_back(row) }, "Roll back") : ""]] : []),
@@ -32,7 +35,7 @@ export function rows(known, whole, roll_back) {
 
 function refused(list) {
   const columns = [
-    ["File", (row) => row.file, "lead"], ["Why it is not in effect", (row) => prose(row.reason), "text"], ["Since", (row) => moment(row.at), "soft"],
+    ["File", (row) => file(row.file), "lead"], ["Why it is not in effect", (row) => prose(row.reason), "text"], ["Since", (row) => moment(row.at), "soft"],
   ];
   return el("section", { class: "panel", "aria-labelledby": "refused-head" },
     el("div", { class: "head" }, el("h2", { id: "refused-head" }, "Refused files"), el("p", { class: "soft" }, "of plugins and merchants; what ran before goes on running")),

@@ -14,10 +14,10 @@ function* gateway({ away, ready, ladder }) {
   }
   if (!ladder) return;
   if (ready.broker !== "ready") {
-    yield { level: "wrong", text: `No merchant is told anything: the broker is away. ${capital(ready.broker)}.` };
+    yield { level: "wrong", text: "No merchant is told anything: the broker is away.", detail: `${capital(ready.broker)}.` };
   }
   if (ready.journal !== "ready") {
-    yield { level: "wrong", text: `No merchant is told anything: the journal is away. ${capital(ready.journal)}.` };
+    yield { level: "wrong", text: "No merchant is told anything: the journal is away.", detail: `${capital(ready.journal)}.` };
   }
 }
 
