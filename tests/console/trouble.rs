@@ -64,6 +64,7 @@ async fn what_is_held_says_why_and_the_plugins_page_says_whose_fault_it_is() {
         .await;
     browser.until("#headline", &["Nobody has configured new-harbour: 1 notification held"]).await;
     browser.until(".held", &["no such merchant is configured", "1"]).await;
+    browser.until(".overview .word.bad[title]", &["1"]).await;
     browser.until(".overview", &["bookshop", "held", "new-harbour"]).await;
     browser.pictures("holds").await;
 

@@ -55,8 +55,11 @@ async function round(signal) {
   facts.undelivered = await undelivered(ladder, signal);
   if (seldom || !facts.plugins) {
     if (rounds === 0) changed.dispatchEvent(new Event("facts"));
-    [facts.plugins, facts.faults] = await Promise.all([ask("/v1/plugins", { signal }), faults(signal)]);
+    facts.plugins = await ask("/v1/plugins", { signal });
   }
+  // While one fails its faults are worth more than that.
+  const fails = facts.holds.some((row) => ["plugin_fault", "breaker_open"].includes(row.cause));
+  if (seldom || fails || !facts.faults) facts.faults = await faults(signal);
   rounds += 1;
 }
 
