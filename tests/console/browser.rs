@@ -17,7 +17,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use xtask::browser::{ARGUMENTS, Driver};
 
-use crate::support::gateway::SOON;
+/// How long anything is waited for. A browser among seven other tests on two cores takes its time.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The key of an element's name in an answer (section 12 of the standard).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -40,7 +41,7 @@ impl Browser {
     pub(crate) async fn start() -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let driver = Driver::start().expect("a driver");
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + PATIENCE;
         while !ask(driver.address(), "GET", "/status", None).await.is_ok_and(|answer| answer["ready"] == true)
         {
             assert!(Instant::now() < deadline, "the driver does not answer");
@@ -55,6 +56,8 @@ impl Browser {
         let begun = ask(driver.address(), "POST", "/session", Some(wanted)).await.expect("a session");
         let session = begun["sessionId"].as_str().expect("its name").to_owned();
         let mut browser = Self { driver, session, _profile: profile, width: 0 };
+        let patience = u64::try_from(PATIENCE.as_millis()).expect("short");
+        browser.post("/timeouts", json!({"script": patience, "pageLoad": patience})).await;
         browser.chromium("Page.addScriptToEvaluateOnNewDocument", json!({"source": WATCH})).await;
         browser.look("light", 1440, 900).await;
         browser
@@ -102,7 +105,7 @@ impl Browser {
 
     /// Does that to the element once it is there and lets it be done.
     async fn act(&self, selector: &str, action: &str, body: Value) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let mut why = "it is not there".to_owned();
             if let Some(element) = self.find("css selector", selector).await {
@@ -142,7 +145,7 @@ impl Browser {
 
     /// Waits until the text of the element has all of these in it.
     pub(crate) async fn until(&self, selector: &str, wanted: &[&str]) -> String {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let text = self.text(selector).await;
             if wanted.iter().all(|wanted| text.contains(wanted)) && (!wanted.is_empty() || !text.is_empty()) {
@@ -159,7 +162,7 @@ impl Browser {
 
     /// Waits until the script returns true.
     pub(crate) async fn until_true(&self, what: &str, script: &str) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + PATIENCE;
         while self.run(script).await != json!(true) {
             assert!(Instant::now() < deadline, "waited in vain: {what}\n{}", self.seen().await);
             tokio::time::sleep(Duration::from_millis(30)).await;

@@ -15,6 +15,9 @@ const OUTCOMES = ["exhausted", "stopped", "abandoned"];
 export const changed = new EventTarget();
 /** The last answers; nothing before the first. `away` is since when there are none any more. */
 export const facts = { ladder: null, away: null };
+/** Whether somebody looks at the plugins, which are then asked for as often as all else. */
+let are_plugins_seen = false;
+export const see_plugins = (seen) => { are_plugins_seen = seen; };
 let rounds = 0;
 
 const merchants = (is, signal) => ask(path("/v1/merchants", { is, limit: NAMED }), { signal });
@@ -53,13 +56,13 @@ async function round(signal) {
   ]);
   Object.assign(facts, { ladder, ready, down, paused, slow, holds: holds.holds, more_holds: holds.next !== null, away: null });
   facts.undelivered = await undelivered(ladder, signal);
-  if (seldom || !facts.plugins) {
+  if (seldom || are_plugins_seen || !facts.plugins) {
     if (rounds === 0) changed.dispatchEvent(new Event("facts"));
     facts.plugins = await ask("/v1/plugins", { signal });
   }
   // While one fails its faults are worth more than that.
   const fails = facts.holds.some((row) => ["plugin_fault", "breaker_open"].includes(row.cause));
-  if (seldom || fails || !facts.faults) facts.faults = await faults(signal);
+  if (seldom || are_plugins_seen || fails || !facts.faults) facts.faults = await faults(signal);
   rounds += 1;
 }
 

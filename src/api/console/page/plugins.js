@@ -3,7 +3,7 @@
 import { may_operate, order } from "./api.js";
 import { confirm } from "./dialog.js";
 import { amount, el, prose, show, table } from "./dom.js";
-import { changed, facts } from "./facts.js";
+import { changed, facts, see_plugins } from "./facts.js";
 import { count, moment, of, plain } from "./words.js";
 
 const failures = (kinds) => [...(kinds ?? new Map()).values()].reduce((sum, number) => sum + number, 0);
@@ -66,6 +66,7 @@ export function view(main) {
   };
   const ended = new AbortController();
   changed.addEventListener("facts", draw, { signal: ended.signal });
+  see_plugins(true);
   draw();
-  return () => ended.abort();
+  return () => { see_plugins(false); ended.abort(); };
 }
