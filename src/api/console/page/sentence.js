@@ -73,7 +73,9 @@ function* decisions({ ladder, undelivered, plugins }) {
   for (const [outcome, number, words] of [["exhausted", exhausted, "never confirmed"], ["stopped", stopped, "refused for good"], ["abandoned", abandoned, "given up"]]) {
     if (!number) continue;
     const rows = (undelivered ?? []).filter((row) => row.outcome === outcome);
-    const who = names([...new Set(rows.map((row) => row.merchant_id))]);
+    const some = names([...new Set(rows.map((row) => row.merchant_id))]);
+    // Only the newest have been asked for.
+    const who = some && rows.length < number ? `${some} and maybe others` : some;
     yield { level: "look", text: `${of(number, "notification")}${who ? ` for ${who}` : ""} ${number === 1 ? "was" : "were"} ${words} in the last 24 hours.`, href: `#/undelivered?outcome=${outcome}` };
   }
   const poison = ladder.poison.messages;
