@@ -25,7 +25,7 @@ export function rows(known, whole, roll_back) {
     ["Plugin", (row) => el("span", { class: "name" }, row.name), "lead"],
     ["Version", (row) => row.version],
     ["Content", (row) => el("code", { title: row.hash }, row.hash.slice(0, whole ? 16 : 8)), whole ? "" : "roomy"],
-    ...(whole ? [["Runs since", (row) => moment(row.since), "soft"], ["File", (row) => (row.file ? file(row.file) : "kept, its file is gone"), "soft text"]] : []),
+    ...(whole ? [["Runs since", (row) => moment(row.since), "soft"], ["File", (row) => (row.file ? file(row.file) : "kept; no file has it now"), "soft text"]] : []),
     ["Merchants", (row) => count(row.merchants.length), "number"],
     ["Faults", (row) => faults(row, known), "number"],
     ...(whole && may_operate() ? [["", (row) => row.before ? el("button", { type: "button", class: "quiet", "data-key": `back-${row.name}`, "data-to": `${row.hash} ${row.before}`, click: () => roll_back(row) }, "Roll back") : ""]] : []),
