@@ -77,6 +77,7 @@ impl Doors {
         }
         Ok(Caller {
             name: token.name.clone(),
+            role: token.role.name(),
             merchant: match &token.role {
                 Role::Merchant(id) => Some(id.clone()),
                 Role::Ingest | Role::Read | Role::Operate => None,
@@ -109,6 +110,8 @@ fn too_many(after: Duration) -> Problem {
 pub(super) struct Caller {
     /// The token's name.
     name: String,
+    /// Its role's name.
+    role: &'static str,
     /// The only merchant that may be asked about.
     merchant: Option<MerchantId>,
 }
@@ -116,12 +119,17 @@ pub(super) struct Caller {
 impl Caller {
     /// Whoever needs no token.
     fn local() -> Self {
-        Self { name: "local".to_owned(), merchant: None }
+        Self { name: "local".to_owned(), role: Role::Operate.name(), merchant: None }
     }
 
     /// What the audit calls it by.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its token is for; whoever needs none may do everything.
+    pub(super) fn role(&self) -> &'static str {
+        self.role
     }
 
     /// Whose token it has, if that merchant is all that it may ask about.

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::doors::Caller;
 use super::order::{WithReason, read};
 use super::page::{Page, cursor};
 use super::problem::Problem;
-use super::query::Path;
+use super::query::{Parameters, Path};
 use super::{Api, not_found, unavailable};
 use crate::domain::{Lane, MerchantId};
 use crate::journal::{Deed, JournalError, Noted, Pause};
@@ -24,8 +24,8 @@ use crate::journal::{Deed, JournalError, Noted, Pause};
 /// Whoever knows the merchants.
 #[async_trait::async_trait]
 pub trait Merchants: Send + Sync {
-    /// Those of them after that one, by their ids, at most so many.
-    fn after(&self, id: Option<&str>, most: usize) -> Vec<MerchantFacts>;
+    /// Those of them that are wanted, after that one, by their ids, at most so many.
+    fn after(&self, id: Option<&str>, wanted: &Wanted, most: usize) -> Found;
 
     /// One of them.
     fn one(&self, id: &MerchantId) -> Option<MerchantFacts>;
@@ -44,6 +44,50 @@ pub trait Merchants: Send + Sync {
     /// # Errors
     /// The journal cannot be read; it takes effect a little later.
     async fn look_at_pauses(&self) -> Result<(), JournalError>;
+}
+
+/// Which merchants are asked for. All that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What their ids have in them, in large or small letters.
+    pub part: Option<String>,
+    /// How it stands with them.
+    pub is: Option<Standing>,
+}
+
+/// What can be the matter with a merchant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its endpoint's breaker is open.
+    Down,
+    /// An operator has paused it.
+    Paused,
+    /// It is in the slow lane, and its endpoint can be reached.
+    Slow,
+}
+
+impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Down, Self::Paused, Self::Slow];
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Down => "down",
+            Self::Paused => "paused",
+            Self::Slow => "slow",
+        })
+    }
+}
+
+/// A part of the merchants that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// These.
+    pub facts: Vec<MerchantFacts>,
+    /// How many there are of which this is a part.
+    pub total: usize,
 }
 
 /// How it stands with a merchant.
@@ -87,14 +131,20 @@ fn lane_name<S: serde::Serializer>(lane: &Lane, serializer: S) -> Result<S::Ok, 
 }
 
 /// `GET /v1/merchants`
-pub(super) async fn list(State(api): State<Api>, page: Page) -> Result<Response, Problem> {
+pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let parameters = Parameters::read(query.as_deref(), &["like", "is", "limit", "cursor"])?;
+    let wanted = Wanted {
+        part: parameters.text("like").map(str::to_owned),
+        is: parameters.word("is", &Standing::ALL)?,
+    };
+    let page = Page::among(&parameters)?;
     let counted = api.counted().await?;
-    let mut facts = api.merchants.after(page.after.as_deref(), page.limit + 1);
+    let Found { mut facts, total } = api.merchants.after(page.after.as_deref(), &wanted, page.limit + 1);
     let more = facts.len() > page.limit;
     facts.truncate(page.limit);
     let next = facts.last().filter(|_| more).map(|last| cursor(&last.merchant_id));
     let rows: Vec<Value> = facts.into_iter().map(|facts| row(facts, &counted)).collect();
-    Ok(Json(json!({"merchants": rows, "next": next})).into_response())
+    Ok(Json(json!({"merchants": rows, "total": total, "next": next})).into_response())
 }
 
 /// `GET /v1/merchants/{id}`

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod audit;
+mod console;
 mod counts;
 mod doors;
 mod ingest;
@@ -38,7 +39,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -47,8 +48,8 @@ use crate::journal::Journal;
 use crate::live::Live;
 
 pub use doors::Rates;
-use doors::{Doorkeeper, Doors};
-pub use merchants::{MerchantFacts, Merchants, PluginFacts};
+use doors::{Caller, Doorkeeper, Doors};
+pub use merchants::{Found, MerchantFacts, Merchants, PluginFacts, Standing, Wanted};
 pub use plugins::{PluginRow, Plugins, Refused, Report, RollbackError};
 use problem::Problem;
 pub use redacted::Secrets;
@@ -70,7 +71,7 @@ pub struct Route {
     handler: fn() -> MethodRouter<Api>,
 }
 
-/// Every way into the API.
+/// Every way into the API. The console's are its own.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/v1/notifications", door: Door::Ingest, handler: || post(ingest::ingest) },
     Route {
@@ -144,6 +145,7 @@ pub const ROUTES: &[Route] = &[
         door: Door::Operate,
         handler: || post(plugins::roll_back),
     },
+    Route { method: "GET", path: "/v1/token", door: Door::Read, handler: || get(token) },
     Route { method: "GET", path: "/v1/openapi.json", door: Door::Open, handler: || get(openapi::openapi) },
     Route { method: "GET", path: "/healthz", door: Door::Open, handler: || get(|| async { "alive\n" }) },
     Route { method: "GET", path: "/readyz", door: Door::Open, handler: || get(ready) },
@@ -225,8 +227,11 @@ impl Api {
             let handler = (route.handler)().route_layer(middleware::from_fn_with_state(keeper, doors::keep));
             router.route(route.path, handler)
         };
-        let routes = ROUTES.iter().fold(Router::new(), with_route);
+        let console = if settings.console { console::ROUTES } else { &[] };
+        let sign_in = console::SignIn { needed: !settings.tokens.is_empty() };
+        let routes = ROUTES.iter().chain(console).fold(Router::new(), with_route);
         routes
+            .layer(Extension(sign_in))
             .fallback(|State(api): State<Self>| async move {
                 api.metrics.count_stray(StatusCode::NOT_FOUND);
                 not_found("no such resource; see /v1/openapi.json for the API")
@@ -252,6 +257,11 @@ async fn ready(State(api): State<Api>) -> Response {
     let status =
         if broker.is_ok() && journal.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"broker": word(broker), "journal": word(journal)}))).into_response()
+}
+
+/// `GET /v1/token`: who asks, and what for.
+async fn token(Extension(caller): Extension<Caller>) -> Response {
+    Json(json!({"name": caller.name(), "role": caller.role()})).into_response()
 }
 
 fn not_found(detail: impl std::fmt::Display) -> Problem {

@@ -32,7 +32,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 
 impl Page {
     fn of(query: Option<&str>) -> Result<Self, Problem> {
-        let parameters = Parameters::read(query, &["limit", "cursor"])?;
+        Self::among(&Parameters::read(query, &["limit", "cursor"])?)
+    }
+
+    /// The part that parameters with others among them ask for.
+    pub(super) fn among(parameters: &Parameters) -> Result<Self, Problem> {
         let limit = parameters.limit()?;
         let read = |text: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok();
         let after = parameters.value("cursor", read, NO_CURSOR)?;

@@ -59,7 +59,7 @@ impl Parameters {
     }
 
     /// One of some words.
-    fn word<T: Copy + Display>(&self, name: &str, words: &[T]) -> Result<Option<T>, Problem> {
+    pub(super) fn word<T: Copy + Display>(&self, name: &str, words: &[T]) -> Result<Option<T>, Problem> {
         let all: Vec<String> = words.iter().map(ToString::to_string).collect();
         let read = |text: &str| words.iter().copied().find(|word| word.to_string() == text);
         self.value(name, read, format!("is one of `{}`", all.join("`, `")))

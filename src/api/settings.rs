@@ -30,6 +30,8 @@ pub struct Settings {
     pub connections: usize,
     /// How many may listen to attempts as they happen, at once.
     pub live_listeners: usize,
+    /// Whether the operators' console is served.
+    pub console: bool,
 }
 
 /// The files of a certificate and its key, PEM.

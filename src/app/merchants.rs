@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{self, MerchantFacts, PluginFacts};
+use crate::api::{self, Found, MerchantFacts, PluginFacts, Standing, Wanted};
 use crate::delivery::{Merchant, Merchants, Pauses, WayTraffic};
 use crate::domain::{Ladder, Lane, MerchantId};
 use crate::journal::{JournalError, Pause};
@@ -18,6 +18,19 @@ impl Shown {
     /// `ladder` is that of merchants nobody knows.
     pub(super) fn new(merchants: Merchants, pauses: Arc<Pauses>, ladder: &Ladder) -> Self {
         Self { merchants, pauses, ladder_ms: milliseconds(ladder) }
+    }
+
+    /// Whether it stands so with it.
+    fn is(&self, id: &MerchantId, merchant: &Merchant, standing: Option<Standing>) -> bool {
+        match standing {
+            None => true,
+            Some(Standing::Paused) => self.pauses.of(id).is_some(),
+            Some(Standing::Down) => merchant.way.traffic().down,
+            Some(Standing::Slow) => {
+                let traffic = merchant.way.traffic();
+                traffic.lane == Lane::Slow && !traffic.down
+            }
+        }
     }
 
     fn facts(&self, id: &MerchantId, merchant: &Merchant) -> MerchantFacts {
@@ -42,12 +55,19 @@ impl Shown {
 
 #[async_trait::async_trait]
 impl api::Merchants for Shown {
-    fn after(&self, id: Option<&str>, most: usize) -> Vec<MerchantFacts> {
+    fn after(&self, id: Option<&str>, wanted: &Wanted, most: usize) -> Found {
         let all = self.merchants.all();
-        let mut ids: Vec<_> = all.keys().filter(|key| id.is_none_or(|id| key.as_str() > id)).collect();
-        ids.sort_unstable_by_key(|id| id.as_str());
-        ids.truncate(most);
-        ids.into_iter().filter_map(|id| Some(self.facts(id, all.get(id)?))).collect()
+        let part = wanted.part.as_deref().map(str::to_ascii_lowercase);
+        let has_part = |key: &MerchantId| {
+            part.as_deref().is_none_or(|part| key.as_str().to_ascii_lowercase().contains(part))
+        };
+        let wanted = all.iter().filter(|(key, merchant)| has_part(key) && self.is(key, merchant, wanted.is));
+        let mut wanted: Vec<_> = wanted.collect();
+        let total = wanted.len();
+        wanted.retain(|(key, _)| id.is_none_or(|id| key.as_str() > id));
+        wanted.sort_unstable_by_key(|(key, _)| key.as_str());
+        wanted.truncate(most);
+        Found { facts: wanted.into_iter().map(|(key, merchant)| self.facts(key, merchant)).collect(), total }
     }
 
     fn one(&self, id: &MerchantId) -> Option<MerchantFacts> {

@@ -25,6 +25,7 @@ pub(super) fn settings(document: &Document, raw: &raw::Api, problems: &mut Vec<P
         request_timeout: raw.request_timeout.get(),
         connections: raw.connections.size(),
         live_listeners: raw.live_listeners.size(),
+        console: raw.console,
     };
     let guarded = !raw.tokens.is_empty() && raw.tls.is_some();
     if !raw.listen.ip().is_loopback() && !guarded && !raw.insecure_listen {

@@ -77,6 +77,7 @@ table! {
         request_timeout: Timeout = Timeout::of_milliseconds(30_000),
         connections: Room = Room::of(1_024),
         live_listeners: Room = Room::of(64),
+        console: bool = true,
     }
 }
 

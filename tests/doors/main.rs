@@ -6,6 +6,7 @@ mod support;
 mod amqps;
 mod bounds;
 mod config;
+mod console;
 mod counted;
 mod roles;
 mod tls;

@@ -37,7 +37,7 @@ const READS: [u16; 5] = [403, 200, 200, 403, 403];
 /// Whoever may change what runs; what it is about is not there.
 const OPERATES: [u16; 5] = [403, 403, 404, 403, 403];
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     row("POST", "/v1/notifications", "/v1/notifications", [202, 403, 403, 403, 403], 401),
     row("GET", "/v1/notifications/{id}", "/v1/notifications/n1", [403, 200, 200, 200, 404], 401),
     row("GET", "/v1/notifications", "/v1/notifications", [403, 200, 200, 403, 403], 401),
@@ -74,6 +74,7 @@ const ROWS: [Row; 26] = [
     row("GET", "/v1/plugins", "/v1/plugins", [403, 200, 200, 403, 403], 401),
     row("POST", "/v1/plugins/{name}/rollback", "/v1/plugins/none/rollback", [403, 403, 404, 403, 403], 401),
     row("GET", "/metrics", "/metrics", [403, 200, 200, 403, 403], 401),
+    row("GET", "/v1/token", "/v1/token", READS, 401),
     row("GET", "/v1/openapi.json", "/v1/openapi.json", [200; 5], 200),
     row("GET", "/healthz", "/healthz", [200; 5], 200),
     row("GET", "/readyz", "/readyz", [200; 5], 200),

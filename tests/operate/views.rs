@@ -3,10 +3,10 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::get;
 use crate::support::amqp::until;
 use crate::support::gateway::{Gateway, SOON, Store, record};
 use crate::support::merchant::{Answer, StubMerchant, always};
+use crate::{get, order};
 
 /// Everything that is shown, with the moments replaced by what they stand for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +70,8 @@ async fn what_waits_is_shown_where_it_waits() {
     };
     let rows =
         [merchant("other", "/", &[1_800_000], 1), merchant("shop", "/notify", &[3_600_000, 7_200_000], 2)];
-    assert_eq!(merchants, json!({"merchants": rows, "next": null}));
+    assert_eq!(merchants, json!({"merchants": rows, "total": 2, "next": null}));
+    merchants_are_found_by_their_ids_and_by_how_it_stands(&gateway).await;
     let first = get(&gateway, "/v1/merchants?limit=1").await;
     assert_eq!(first["merchants"][0]["merchant_id"], "other");
     let next = first["next"].as_str().expect("there is another");
@@ -81,4 +82,26 @@ async fn what_waits_is_shown_where_it_waits() {
     assert_eq!(gateway.ask(Method::GET, "/v1/merchants/nobody", "").await.0, 404);
     assert!(gateway.stop().success());
     assert_eq!(refusing.requests().len(), 3, "a request too many");
+}
+
+async fn merchants_are_found_by_their_ids_and_by_how_it_stands(gateway: &Gateway) {
+    let ids = async |query: &str| {
+        let answer = get(gateway, &format!("/v1/merchants?{query}")).await;
+        let rows = answer["merchants"].as_array().expect("merchants").iter();
+        let ids: Vec<_> = rows.map(|row| row["merchant_id"].as_str().expect("an id").to_owned()).collect();
+        (ids, answer["total"].as_u64().expect("a total"))
+    };
+    let found = |ids: &[&str], total: u64| (ids.iter().map(|id| (*id).to_owned()).collect(), total);
+    assert_eq!(ids("like=HO").await, found(&["shop"], 1));
+    assert_eq!(ids("like=h&limit=1").await, found(&["other"], 2));
+    assert_eq!(ids("like=nobody").await, found(&[], 0));
+    assert_eq!(ids("is=paused").await, found(&[], 0));
+    let paused = order(gateway, "/v1/merchants/shop/pause", "to see it").await;
+    assert_eq!(paused.0, 200, "{}", paused.1);
+    assert_eq!(ids("is=paused").await, found(&["shop"], 1));
+    assert_eq!(ids("is=paused&like=other").await, found(&[], 0));
+    assert_eq!(ids("is=down").await, found(&[], 0));
+    assert_eq!(order(gateway, "/v1/merchants/shop/resume", "seen").await.0, 200);
+    let (status, problem) = gateway.ask(Method::GET, "/v1/merchants?is=up", "").await;
+    assert_eq!((status, &problem["field"]), (400, &json!("is")));
 }

@@ -112,11 +112,16 @@ impl Gateway {
 
     /// Starts the program and waits until it says where it listens.
     pub fn start(&mut self) {
+        self.start_within(SOON);
+    }
+
+    /// The same for one that has much to read.
+    pub fn start_within(&mut self, time: Duration) {
         assert!(self.process.is_none(), "it runs already");
         let log = fs::File::create(self.log_file()).expect("a log");
         let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         self.process = Some(child.expect("started"));
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + time;
         loop {
             if let Some(address) =
                 self.log_lines().iter().find_map(|line| line["address"].as_str().map(str::to_owned))

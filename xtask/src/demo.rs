@@ -34,6 +34,7 @@ pub fn run(once: bool) -> Result<()> {
     let (mut gateway, events, address) = start_gateway(&program, &folder)?;
     println!();
     println!("  the gateway's API   {address}");
+    println!("  the console         {address}/console");
     println!("  the merchant        {merchant_url}, which refuses {REFUSALS} times and then confirms");
     println!("  the ladder          {}", LADDER.map(|seconds| format!("{seconds} s")).join(", "));
     println!();

@@ -2,11 +2,13 @@
 //!
 //! `cargo xtask …` is the binary. The integration tests use the library: [`guests::built`] hands them a plugin that is
 //! never stale, [`examples::built`] one in another language, [`rabbitmq::Node`] a real broker of their own, [`postgres::Server`]
-//! a real database, [`judges::ready`] the vendors' SDKs, [`promtool::ensure_there`] the program that checks rules for Prometheus.
+//! a real database, [`judges::ready`] the vendors' SDKs, [`promtool::ensure_there`] the program that checks rules for Prometheus,
+//! [`browser::Driver`] a browser.
 //!
 //! Rule: each step says in one line what it does, asks nothing, can be run twice, and fails with one clear sentence.
 
 pub mod bench;
+pub mod browser;
 pub mod check;
 pub mod demo;
 pub mod examples;

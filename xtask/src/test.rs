@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::process::{cargo, run as must_succeed, say};
 use crate::rabbitmq::{Node, SHARED_URL_VARIABLE, Size, VERSION_VARIABLE, Version};
-use crate::{examples, fuzzer, guests, judges, postgres, promtool, systemd, workspace};
+use crate::{browser, examples, fuzzer, guests, judges, postgres, promtool, systemd, workspace};
 
 /// Builds, fetches what is missing, starts a broker and a database for all tests and runs them with these further arguments. Without
 /// a version it is the one that the environment chooses.
@@ -24,6 +24,8 @@ pub fn run(arguments: &[String], version: Option<Version>) -> Result<ExitCode> {
         say(format!("tests: systemd's tools will not look at the unit: {reason:#}"));
     }
     promtool::ensure_there()?;
+    browser::ensure_installed()?;
+    browser::axe()?;
     examples::build_all(&[])?;
     say("tests: building");
     must_succeed(cargo().args(["build", "--workspace", "--tests", "--examples", "--locked"]))?;
