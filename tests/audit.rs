@@ -331,6 +331,7 @@ async fn a_ladder_that_is_changed_on_an_own_node_strands_nothing() {
     old.merchant("shop", &merchant.url("/notify"), "");
     old.start();
     old.ready().await;
+    own.outside.collect_outcomes().await;
     for number in 0..5 {
         old.send(&record(&format!("n{number}"), "shop", "o")).await;
     }
@@ -343,7 +344,6 @@ async fn a_ladder_that_is_changed_on_an_own_node_strands_nothing() {
     for number in 5..10 {
         new.send(&record(&format!("n{number}"), "shop", "o")).await;
     }
-    own.outside.collect_outcomes().await;
     assert!(old.stop().success());
     until("all have ended", async || {
         own.outside.count("test-outcomes").await == 10 && own.outside.waiting().await == 0
