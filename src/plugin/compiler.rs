@@ -6,7 +6,9 @@
 
 use tokio::sync::oneshot;
 
-use super::leftover::step_back;
+/// The lowest priority that a thread can give itself (nice(2)). Not the idle policy: on a machine that is busy with something else a
+/// gateway would not come to its start.
+const LAST: i32 = 19;
 
 /// The threads. They end when it is dropped; what they compile at that moment nobody waits for.
 pub(super) struct Compiler(rayon::ThreadPool);
@@ -15,7 +17,10 @@ impl Compiler {
     pub(super) fn new() -> std::io::Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|number| format!("compiler-{number}"))
-            .start_handler(|_| step_back())
+            // On Linux this is the thread's own. Where it is refused, compiling takes its share like everything else.
+            .start_handler(|_| {
+                let _ = rustix::process::nice(LAST);
+            })
             // Without it a panic would end the gateway. Whoever waits hears of it, see `run`.
             .panic_handler(|_| {})
             .build();
@@ -37,14 +42,14 @@ impl Compiler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::leftover::has_stepped_back;
 
     #[tokio::test]
     async fn work_is_done_at_the_lowest_priority_and_a_panic_is_told() {
         let compiler = Compiler::new().expect("threads");
-        let before = has_stepped_back();
-        assert_eq!(compiler.run(has_stepped_back).await, Some(true));
-        assert_eq!(has_stepped_back(), before, "other threads keep theirs");
+        let nice = || rustix::process::nice(0).expect("told");
+        let ours = nice();
+        assert_eq!(compiler.run(nice).await, Some(LAST));
+        assert_eq!(nice(), ours, "other threads keep theirs");
         assert_eq!(compiler.run(|| panic!("on purpose")).await, None::<()>);
         assert_eq!(compiler.run(|| 1).await, Some(1), "and the threads go on");
     }

@@ -1,7 +1,8 @@
 //! How a thread steps back behind all others: it works in the time that nothing else wants.
 //!
 //! Niceness alone does not do: a thread that sleeps most of the time, as all of the gateway's do, then still waits at each waking
-//! until the nice one's turn is over. One of the idle policy gives way at once (sched(7), `SCHED_IDLE`).
+//! until the nice one's turn is over. One of the idle policy gives way at once (sched(7), `SCHED_IDLE`). On a machine that is busy all
+//! the time it gets next to nothing: so this is for what must not be felt, and for nothing that others wait for.
 
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
