@@ -3,8 +3,8 @@
 //! The rule: whoever is refused learns nothing about which tokens, merchants or notifications there are. A token that is
 //! missing and one that is unknown get the same answer; what is another merchant's does not exist.
 //!
-//! A gateway without any token in its configuration lets everybody in. `config` sees to it that it listens on the
-//! loopback then.
+//! A gateway without any token in its configuration lets everybody in, but for pages of other origins
+//! ([`browsers`](super::browsers)). `config` sees to it that it listens on the loopback then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::browsers;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::rate::Bucket;
@@ -34,10 +35,12 @@ pub(super) struct Doors {
     tokens: Vec<(Token, Bucket)>,
     /// The room of those without a token: to be let in where none is needed, to be refused where one is.
     others: Bucket,
+    /// Whether it listens on the loopback alone.
+    loopback: bool,
 }
 
 impl Doors {
-    pub(super) fn new(tokens: Vec<Token>, rates: Rates) -> Self {
+    pub(super) fn new(tokens: Vec<Token>, rates: Rates, loopback: bool) -> Self {
         let now = Instant::now();
         let with_bucket = |token: Token| {
             let rate = match token.role {
@@ -46,18 +49,20 @@ impl Doors {
             };
             (token, Bucket::new(rate, now))
         };
-        Self { tokens: tokens.into_iter().map(with_bucket).collect(), others: Bucket::new(rates.each, now) }
+        let tokens = tokens.into_iter().map(with_bucket).collect();
+        Self { tokens, others: Bucket::new(rates.each, now), loopback }
     }
 
-    fn admit(&self, headers: &HeaderMap, door: Door, now: Instant) -> Result<Caller, Problem> {
+    fn admit(&self, request: &Request, door: Door, now: Instant) -> Result<Caller, Problem> {
         if door == Door::Open {
             return Ok(Caller::local());
         }
         if self.tokens.is_empty() {
+            browsers::check(request, self.loopback)?;
             self.others.take(now).map_err(too_many)?;
             return Ok(Caller::local());
         }
-        let Some((token, bucket)) = presented(headers).and_then(|text| self.find(text)) else {
+        let Some((token, bucket)) = presented(request.headers()).and_then(|text| self.find(text)) else {
             self.others.take(now).map_err(too_many)?;
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -156,7 +161,7 @@ pub(super) struct Doorkeeper {
 /// Lets the request in, or answers it.
 pub(super) async fn keep(State(keeper): State<Doorkeeper>, mut request: Request, next: Next) -> Response {
     let begun = keeper.metrics.begin(keeper.route.0, keeper.route.1);
-    let answer = match keeper.doors.admit(request.headers(), keeper.door, Instant::now()) {
+    let answer = match keeper.doors.admit(&request, keeper.door, Instant::now()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

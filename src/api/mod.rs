@@ -5,6 +5,7 @@
 
 mod attempts;
 mod audit;
+mod browsers;
 mod console;
 mod counts;
 mod doors;
@@ -220,7 +221,7 @@ impl Api {
 
     /// The routes, each behind its door. Of the settings it takes whom to let in, how often, and how long a body may be.
     pub fn router(self, settings: &Settings) -> Router {
-        let doors = Arc::new(Doors::new(settings.tokens.clone(), settings.rates));
+        let doors = Arc::new(Doors::new(settings.tokens.clone(), settings.rates, settings.loopback));
         let with_route = |router: Router<Self>, route: &Route| {
             let (doors, metrics) = (Arc::clone(&doors), Arc::clone(&self.metrics));
             let keeper = Doorkeeper { doors, door: route.door, route: (route.method, route.path), metrics };

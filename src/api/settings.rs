@@ -11,6 +11,8 @@ use super::tokens::Token;
 pub struct Settings {
     /// Who is let in; everybody, if there is none.
     pub tokens: Vec<Token>,
+    /// Whether it listens on the loopback alone.
+    pub loopback: bool,
     /// With what it proves who it is; without, it speaks plain HTTP.
     pub tls: Option<TlsFiles>,
     /// How many requests are answered, in a second.

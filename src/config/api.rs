@@ -26,6 +26,7 @@ pub(super) fn settings(document: &Document, raw: &raw::Api, problems: &mut Vec<P
         connections: raw.connections.size(),
         live_listeners: raw.live_listeners.size(),
         console: raw.console,
+        loopback: raw.listen.ip().is_loopback(),
     };
     let guarded = !raw.tokens.is_empty() && raw.tls.is_some();
     if !raw.listen.ip().is_loopback() && !guarded && !raw.insecure_listen {
