@@ -130,6 +130,7 @@ impl<R: Reader> Batched<R> {
             retention: bounds.retention,
             place: place.clone(),
             health: report,
+            unwritten: Vec::new(),
         };
         let writer = Mutex::new(Some(tokio::spawn(writer.run())));
         Self { commands, reader, place, gateway, health, writer }

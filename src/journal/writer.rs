@@ -24,6 +24,7 @@ use super::JournalError;
 use super::group::{Command, Group, Written};
 use super::retention::Retention;
 use crate::clock;
+use crate::domain::NotificationId;
 
 /// How long nobody may have written before it is found out whether the database is there, and after a write that failed
 /// whether writing works again.
@@ -32,6 +33,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const BUSY: usize = 8;
 /// The longest time for which it then lets more come in: a fraction of what an attempt takes over a network.
 const LONGEST_GATHERING: Duration = Duration::from_millis(4);
+/// The marks of acceptances that are kept when a group was not written. While nothing can be written nothing is accepted, so that
+/// hardly more come than were on their way to the broker.
+const MOST_UNWRITTEN: usize = 10_000;
 /// The groups that may wait for the disk; then no more is written until one is through.
 const SYNCING: usize = 16;
 /// The first pause before a group is written again, and the longest.
@@ -84,6 +88,8 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
     pub(super) place: String,
     pub(super) health: watch::Sender<Result<(), String>>,
+    /// What is to be noted of acceptances whose group was not written.
+    pub(super) unwritten: Vec<NotificationId>,
 }
 
 impl Writer {
@@ -109,7 +115,9 @@ impl Writer {
                 Ok(_) => {
                     self.gather(&mut taken, gathering).await;
                     let is_busy = taken.len() >= BUSY;
-                    let group = Arc::new(Group::of(taken.drain(..), &mut self.waiting));
+                    let mut group = Group::of(taken.drain(..), &mut self.waiting);
+                    group.accepted.append(&mut self.unwritten);
+                    let group = Arc::new(group);
                     let began = Instant::now();
                     let written = self.write(&group).await;
                     gathering = if is_busy { began.elapsed().min(LONGEST_GATHERING) } else { Duration::ZERO };
@@ -166,7 +174,12 @@ impl Writer {
         let place = self.place.as_str();
         let mut written = match written {
             Ok(written) => written,
-            Err(fault) => return group.refuse(|| error(place, &fault)),
+            Err(fault) => {
+                // Nobody waits for these, or would ask again.
+                self.unwritten.append(&mut group.accepted);
+                self.unwritten.truncate(MOST_UNWRITTEN);
+                return group.refuse(|| error(place, &fault));
+            }
         };
         if !group.answer_beginnings(&mut written) {
             return;

@@ -25,12 +25,13 @@ pub(super) fn take(connection: &Connection, search: &Search, sought: Sought) -> 
 }
 
 /// Moments in a state are texts of one length, which sort as the moments do. Whatever is due has not been touched since
-/// it was written down, so the index on `updated_at` leaves few to look at.
+/// it was written down, so the index on `updated_at` leaves few to look at. What is nested deeper than SQLite reads is not waited with.
 const TAKE_UNDER_WAY: &str = "UPDATE notification SET updated_at = ?1 WHERE id IN (
     SELECT id FROM notification
     WHERE phase IN ('accepted', 'waiting', 'held') AND updated_at < ?2
     AND coalesce(state ->> 'due', '') < ?4 AND coalesce(begun_at, 0) < ?2
-    AND (phase != 'accepted' OR coalesce(unixepoch(CAST(raw AS TEXT) ->> 'not_before') * 1000, 0) < ?2)
+    AND (phase != 'accepted' OR coalesce(iif(json_valid(CAST(raw AS TEXT)),
+        unixepoch(CAST(raw AS TEXT) ->> 'not_before'), NULL) * 1000, 0) < ?2)
     LIMIT ?3
 ) RETURNING id, raw, first_seen, state";
 

@@ -170,9 +170,12 @@ pub(super) async fn counts(readers: &SqlitePool, ended_since: Moment) -> Result<
 const NEW: &str =
     "SELECT count(*), min(updated_at) FROM notification WHERE phase IN ('received', 'accepted')";
 
-/// Along the index, from the oldest on: of those that are looked at only what waits for its `not_before` is passed over.
-const DUE_AT_ONCE: &str = "SELECT updated_at FROM notification INDEXED BY notification_by_phase
-    WHERE phase = 'accepted' AND coalesce(unixepoch(CAST(raw AS TEXT) ->> 'not_before') * 1000, 0) <= updated_at
+/// Along the index, from the oldest on: of those that are looked at only what waits for its `not_before` is passed over, and no
+/// more than so many are. What SQLite cannot read, because it is too deep, is not waited with.
+const DUE_AT_ONCE: &str = "SELECT updated_at FROM (
+        SELECT updated_at, CAST(raw AS TEXT) AS text FROM notification INDEXED BY notification_by_phase
+        WHERE phase = 'accepted' ORDER BY updated_at LIMIT 1000
+    ) WHERE coalesce(iif(json_valid(text), unixepoch(text ->> 'not_before'), NULL) * 1000, 0) <= updated_at
     ORDER BY updated_at LIMIT 1";
 
 const WAITING: &str = "SELECT merchant_id, next_attempt, count(*), min(due), min(updated_at)
