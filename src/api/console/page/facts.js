@@ -14,7 +14,8 @@ const OUTCOMES = ["exhausted", "stopped", "abandoned"];
 
 export const changed = new EventTarget();
 /** The last answers; nothing before the first. `away` is since when there are none any more. */
-export const facts = { ladder: null, away: null };
+export const facts = { ladder: null, ready: null, away: null };
+export const is_ready = ({ broker, journal }) => broker === "ready" && journal === "ready";
 /** Whether somebody looks at the plugins, which are then asked for as often as all else. */
 let are_plugins_seen = false;
 export const see_plugins = (seen) => { are_plugins_seen = seen; };
@@ -49,12 +50,14 @@ async function faults(signal) {
 
 async function round(signal) {
   const seldom = rounds % SELDOM === 0;
-  const [ladder, ready, down, paused, slow, holds] = await Promise.all([
-    ask("/v1/ladder", { signal }), ask("/readyz", { signal, good: [503] }),
-    merchants("down", signal), merchants("paused", signal), merchants("slow", signal),
+  // First, and of use by itself: without a journal nothing else is answered.
+  facts.ready = await ask("/readyz", { signal, good: [503] });
+  if (!is_ready(facts.ready)) changed.dispatchEvent(new Event("facts"));
+  const [ladder, down, paused, slow, holds] = await Promise.all([
+    ask("/v1/ladder", { signal }), merchants("down", signal), merchants("paused", signal), merchants("slow", signal),
     ask(path("/v1/holds", { limit: 200 }), { signal }),
   ]);
-  Object.assign(facts, { ladder, ready, down, paused, slow, holds: holds.holds, more_holds: holds.next !== null, away: null });
+  Object.assign(facts, { ladder, down, paused, slow, holds: holds.holds, more_holds: holds.next !== null, away: null });
   facts.undelivered = await undelivered(ladder, signal);
   if (seldom || are_plugins_seen || !facts.plugins) {
     if (rounds === 0) changed.dispatchEvent(new Event("facts"));

@@ -28,7 +28,16 @@ function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, of] = path.split("/");
   const found = VIEWS.find(([first]) => first === name) ?? VIEWS[0];
-  return { found, of: of && found[3] ? decodeURIComponent(of) : null, parameters: new URLSearchParams(query) };
+  return { found, of: of && found[3] ? decoded(of) : null, parameters: new URLSearchParams(query) };
+}
+
+/** What was typed need not be an encoding of anything. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function draw_headline() {
@@ -152,8 +161,9 @@ async function start() {
     enter(await ask("/v1/token"));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (needs_token && token()) sign_out(`${error.message}.`);
-    else if (!headline) enter({ name: "", role: "" });
+    // What the gateway refuses has been forgotten by now, and what it refuses for another reason is no reason to sign out.
+    if (error.status === 403) sign_out(`${error.message}.`);
+    else if (!headline && (token() || !needs_token)) enter({ name: "", role: "" });
   }
 }
 

@@ -6,18 +6,18 @@ const sum = (rows, number) => rows.reduce((total, row) => total + number(row), 0
 const has = (number) => (number === 1 ? "waits" : "wait");
 
 /** The gateway itself, its broker and its journal. */
-function* gateway({ away, ready, ladder }) {
+function* gateway({ away, ready }) {
   if (away && away.status === 0) {
     yield { level: "wrong", text: `The gateway has not answered for ${seconds(now() - away.since)}.` };
-  } else if (away) {
-    yield { level: "wrong", text: `The gateway answers with an error: ${away.detail}.` };
+    return;
   }
-  if (!ladder) return;
-  if (ready.broker !== "ready") {
+  if (ready && ready.broker !== "ready") {
     yield { level: "wrong", text: "No merchant is told anything: the broker is away.", detail: `${capital(ready.broker)}.` };
   }
-  if (ready.journal !== "ready") {
+  if (ready && ready.journal !== "ready") {
     yield { level: "wrong", text: "No merchant is told anything: the journal is away.", detail: `${capital(ready.journal)}.` };
+  } else if (away) {
+    yield { level: "wrong", text: `The gateway answers with an error: ${away.detail}.` };
   }
 }
 

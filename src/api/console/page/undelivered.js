@@ -75,13 +75,15 @@ async function mend(row, anew) {
   const text = whole.body ?? "";
   const field = el("textarea", { id: "record", rows: 10, spellcheck: "false" });
   field.value = text;
+  // As the field has it: it knows one kind of line break only.
+  const before = field.value;
   await confirm({
     title: "Put a message back",
     says: [el("p", {}, prose(row.reason)), whole.addressed_to ? el("p", { class: "soft" }, `Addressed to ${whole.addressed_to}.`) : null],
     fields: [el("label", { for: "record" }, "The record as it is to be"), field],
     verb: "Put back",
     act: async (reason) => {
-      const is_same = field.value === text;
+      const is_same = field.value === before;
       const answer = await order(`/v1/poison/${encodeURIComponent(row.id)}/mend`, is_same ? { reason } : { reason, body: field.value });
       anew();
       return `Put back as ${answer.notification_id}.`;
