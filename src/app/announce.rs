@@ -1,7 +1,7 @@
 //! Tells systemd how it stands with the gateway: sd_notify(3), a datagram of lines to the socket that `NOTIFY_SOCKET` names.
 //!
 //! Ready is what takes notifications, as `/readyz` says it. Without the variable nobody wants to know. Nothing depends on what is
-//! told: a datagram that is not taken is told of in the log, and the gateway goes on. Deliberately absent: the watchdog.
+//! told: a datagram that is not taken is told of in the log and sent again, and the gateway goes on. Deliberately absent: the watchdog.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,19 +23,27 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Tells when the gateway is ready, what it waits for, and that it stops. Returns when it does.
 pub(super) async fn until(mut stopped: Receiver<()>, broker: Arc<dyn Broker>, journal: Arc<dyn Journal>) {
     let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
-    let mut told = String::new();
+    let (mut told, mut failed) = (String::new(), false);
     loop {
         let now = state(broker.ready(), journal.ready());
+        // What was not taken is told again: systemd waits for it.
         if now != told {
-            tell(&socket, &now);
-            told = now;
+            match sent(&socket, now.as_bytes()) {
+                Ok(()) => (told, failed) = (now, false),
+                Err(error) if !failed => {
+                    tracing::warn!(%error, ?socket, "systemd cannot be told how it stands (NOTIFY_SOCKET); it is tried again");
+                    failed = true;
+                }
+                Err(_) => {}
+            }
         }
         tokio::select! {
             _ = stopped.changed() => break,
             () = tokio::time::sleep(PAUSE) => {}
         }
     }
-    tell(&socket, "STOPPING=1\nSTATUS=finishes what is under way");
+    // It notices by itself, a little later.
+    let _ = sent(&socket, b"STOPPING=1\nSTATUS=finishes what is under way");
 }
 
 /// Both parts as a message. What was ready once stays started: what it waits for then is told beside that.
@@ -49,12 +57,6 @@ fn state(broker: Result<(), String>, journal: Result<(), String>) -> String {
     }
     // A line break would begin another assignment.
     format!("STATUS=waits for the {}", waits.join("; the ").replace(['\n', '\r'], " "))
-}
-
-fn tell(socket: &OsString, message: &str) {
-    if let Err(error) = sent(socket, message.as_bytes()) {
-        tracing::warn!(%error, ?socket, "systemd cannot be told how it stands (NOTIFY_SOCKET)");
-    }
 }
 
 fn sent(socket: &OsString, message: &[u8]) -> io::Result<()> {

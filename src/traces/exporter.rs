@@ -143,7 +143,7 @@ impl Exporter {
                 Posted::Later(why, after) => {
                     let pause = after.unwrap_or_else(|| pause(tries, self.settings.longest_pause));
                     tries += 1;
-                    if was_over || began.elapsed() + pause > self.settings.patience {
+                    if was_over || began.elapsed().saturating_add(pause) > self.settings.patience {
                         break Err(why);
                     }
                     self.note_failure(&why, "it is tried again");

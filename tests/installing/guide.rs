@@ -185,10 +185,6 @@ fn every_alert_has_its_section() {
     let told: BTreeSet<_> = alerts(&guide).lines().filter_map(|line| line.strip_prefix("### ")).collect();
     assert!(told.len() > 9, "{told:?}");
     let rules = root().join("examples/monitoring/alerts.yml");
-    if !rules.exists() {
-        println!("there are no rules yet");
-        return;
-    }
     let rules = std::fs::read_to_string(rules).expect("read");
     let names = rules.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("alert: "));
     let alerts: BTreeSet<_> = names.map(str::trim).collect();
