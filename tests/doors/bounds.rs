@@ -38,14 +38,14 @@ async fn what_is_too_large_or_too_slow_is_cut_off() {
     )
     .await;
     // Larger by little: what is far larger might be cut off before the answer is read.
-    let long = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(8_300));
+    let long = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(8_300));
     assert!(answer_to(&gateway, long.as_bytes()).await.starts_with("HTTP/1.1 431"), "a long header section");
-    let many = format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: 1\r\n".repeat(30));
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: 1\r\n".repeat(30));
     assert!(answer_to(&gateway, many.as_bytes()).await.starts_with("HTTP/1.1 431"), "many header fields");
     assert_eq!(answer_to(&gateway, b"").await, "", "a connection that says nothing is closed");
-    let half = answer_to(&gateway, b"GET /healthz HTTP/1.1\r\nhost: a\r\n").await;
+    let half = answer_to(&gateway, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n").await;
     assert!(!half.contains("200"), "a header section that does not end: {half}");
-    let body = b"POST /v1/notifications HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{";
+    let body = b"POST /v1/notifications HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
     let slow = answer_to(&gateway, body).await;
     assert!(
         slow.starts_with("HTTP/1.1 408") && slow.contains("problem+json"),
@@ -64,7 +64,7 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
     gateway.start();
     let idle = [connected(&gateway).await, connected(&gateway).await];
     let mut third = connected(&gateway).await;
-    third.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.expect("sent");
+    third.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
     let mut answer = Vec::new();
     let early = std::time::Duration::from_millis(300);
     let early = tokio::time::timeout(early, third.read_buf(&mut answer)).await;
