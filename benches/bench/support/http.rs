@@ -89,7 +89,7 @@ impl Posts {
                     }
                     let body = record(&round, number, &format!("m{}", number % merchants));
                     let request = format!(
-                        "POST /v1/notifications HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n\
+                        "POST /v1/notifications HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                          content-length: {}\r\n\r\n{body}",
                         body.len()
                     );
