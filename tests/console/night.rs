@@ -6,13 +6,13 @@ use crate::support::merchant::{Answer, StubMerchant, always, in_turn};
 use crate::support::rabbit::Rabbit;
 use crate::{OPERATOR, nothing_is_amiss, sign_in, tokens};
 
-/// Merchants who refuse, the rung that they wait on, and how many notifications do.
+/// Merchants who refuse, the rung that they wait on for longer than the night lasts, and how many notifications do.
 const STREET: [(&str, &str, u32); 5] = [
-    ("corner-bakery", "30s", 4),
-    ("city-library", "1m", 31),
-    ("museum-shop", "2m", 9),
-    ("a-merchant-whose-id-is-about-as-long-as-an-id-may-be-on-any-page", "3m", 2),
-    ("night-tram", "5m", 14),
+    ("corner-bakery", "10m", 4),
+    ("city-library", "15m", 31),
+    ("museum-shop", "20m", 9),
+    ("a-merchant-whose-id-is-about-as-long-as-an-id-may-be-on-any-page", "25m", 2),
+    ("night-tram", "30m", 14),
 ];
 
 /// Who is told, and how they answer.
@@ -28,8 +28,8 @@ struct Town {
 
 impl Town {
     async fn start() -> Self {
-        // A port that is free now, and the test's own for a while.
-        let ferry = StubMerchant::start(always(Answer::Confirm)).await.address();
+        let [port] = xtask::ports::free().expect("a port");
+        let ferry = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         Self {
             teahouse: StubMerchant::start(always(Answer::Confirm)).await,
             bookshop: StubMerchant::start(always(Answer::Refuse)).await,
@@ -137,7 +137,9 @@ async fn an_outage_is_named_first(browser: &Browser, rabbit: &Rabbit, town: &Tow
     browser
         .until_true(
             "the ladder is drawn",
-            &format!("return /5 min.*14,3 min.*2,2 min.*9,1 min.*31,30 s.*4/.test((() => {{ {drawn} }})())"),
+            &format!(
+                "return /30 min.*14,25 min.*2,20 min.*9,15 min.*31,10 min.*4/.test((() => {{ {drawn} }})())"
+            ),
         )
         .await;
 }

@@ -64,7 +64,10 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
     gateway.start();
     let idle = [connected(&gateway).await, connected(&gateway).await];
     let mut third = connected(&gateway).await;
-    third.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
+    third
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("sent");
     let mut answer = Vec::new();
     let early = std::time::Duration::from_millis(300);
     let early = tokio::time::timeout(early, third.read_buf(&mut answer)).await;

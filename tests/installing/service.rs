@@ -290,9 +290,10 @@ fn the_installed_configuration_starts_and_systemd_is_told() {
 /// While its database is away it says what it waits for, and not that it is ready.
 #[test]
 fn what_waits_for_its_journal_is_not_ready() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    let journal =
-        format!("[journal]\nkind = \"postgres\"\nurl = \"postgres://user:hunter2@{nobody}/journal\"\n");
+    let [port] = xtask::ports::free().expect("a port");
+    let journal = format!(
+        "[journal]\nkind = \"postgres\"\nurl = \"postgres://user:hunter2@127.0.0.1:{port}/journal\"\n"
+    );
     let mut manager = Manager::start(&format!("data = \"/var/lib/paynotify\"\n{journal}"));
     let told = manager.told().expect("it runs");
     assert!(told.starts_with("STATUS=waits for the journal: ") && !told.contains("hunter2"), "{told}");

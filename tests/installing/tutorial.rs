@@ -9,8 +9,8 @@ use super::{both, root};
 
 /// An address that nobody has just now.
 fn free() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").to_string()
+    let [port] = xtask::ports::free().expect("a port");
+    format!("127.0.0.1:{port}")
 }
 
 #[test]
