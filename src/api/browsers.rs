@@ -66,7 +66,9 @@ mod tests {
     use super::*;
     use axum::body::Body;
 
-    fn request(headers: &[(&str, &str)]) -> Request {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn request(headers: Headers<'_>) -> Request {
         let request = Request::builder().method("POST").uri("/v1/notifications");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.body(Body::empty()).expect("a request")
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn no_page_of_another_origin_gets_through() {
         let local = ("host", "127.0.0.1:8460");
-        let cases: [(&[(&str, &str)], bool, bool); 15] = [
+        let cases: [(Headers<'_>, bool, bool); 15] = [
             (&[local], true, true),
             (&[("host", "localhost:8460")], true, true),
             (&[("host", "[::1]:8460")], true, true),
