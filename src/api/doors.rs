@@ -4,7 +4,7 @@
 //! missing and one that is unknown get the same answer; what is another merchant's does not exist.
 //!
 //! A gateway without any token in its configuration lets everybody in, but for pages of other origins
-//! ([`browsers`](super::browsers)). `config` sees to it that it listens on the loopback then.
+//! ([`browsers`]). `config` sees to it that it listens on the loopback then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
