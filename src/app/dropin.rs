@@ -96,6 +96,7 @@ impl Dropin {
 
     async fn watch(&mut self) {
         self.catalogue.go_live();
+        self.catalogue.host().step_back();
         self.keep_versions().await;
         self.note().await;
         let mut next = Instant::now();

@@ -66,6 +66,11 @@ impl Host {
         make().map_err(HostError)
     }
 
+    /// From now on plugins are compiled with the time that nothing else wants. For when a start is over.
+    pub fn step_back(&self) {
+        self.0.compiler.step_back();
+    }
+
     /// Loads a plugin's file: reads it, checks its signature if one is asked for, compiles it (unless the cache has it)
     /// and asks it to describe itself.
     ///
