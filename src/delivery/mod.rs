@@ -6,6 +6,7 @@
 
 mod attempt;
 mod breakers;
+mod in_hand;
 mod measures;
 mod merchant;
 mod missing;
@@ -13,6 +14,7 @@ mod outcomes;
 mod parts;
 mod pauses;
 mod release;
+mod settle;
 mod shadow;
 mod spans;
 mod traffic;
@@ -28,13 +30,13 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::broker::{self, Broker, BrokerError, Content, Receipt};
+use crate::broker::{self, Broker, Content};
 use crate::clock;
 use crate::domain::{
-    Behind, Ending, Envelope, Happened, HoldReason, Ladder, Lane, MerchantId, Moment, NextStep, Outcome,
-    OutcomeEvent, Policy, Progress, Recorded, TakeUp, Taken, TransportFailure, behind, next_step,
+    Envelope, Happened, HoldReason, Ladder, Lane, MerchantId, NextStep, Policy, TakeUp, Taken,
+    TransportFailure, behind, next_step,
 };
-use crate::journal::{Journal, JournalError, Recording};
+use crate::journal::{Journal, Recording};
 use crate::live::Live;
 use crate::replay::Keep;
 use crate::traces::Traces;
@@ -42,6 +44,7 @@ use crate::traces::Traces;
 use attempt::{Attempted, attempt};
 use breakers::Breakers;
 pub use breakers::Metrics;
+use in_hand::InHand;
 use measures::{Measures, Poisoned, TakenUp};
 pub use merchant::{Merchant, MerchantMap, Merchants};
 use missing::Punctuality;
@@ -50,6 +53,7 @@ pub use outcomes::{Endpoint, OutcomeMetrics};
 use parts::{Part, Parts};
 pub use pauses::{LOOK as PAUSES_LOOKED_AT, Pauses};
 pub use release::Releases;
+use settle::settled;
 pub use shadow::{Shadow, Shadows};
 use spans::Spans;
 use traffic::Traffic;
@@ -57,9 +61,6 @@ use under_way::UnderWay;
 use way::Slots;
 pub use way::{Traffic as WayTraffic, Way};
 use wide_event::{entry, tell};
-
-/// Beside a message in the poison queue.
-const ANOTHER_TEXT: &str = "another notification has this id: it is known with other content, and an id names one notification for ever";
 
 /// A message that comes back so little before it is due is kept, not parked once more.
 const KEPT_UNTIL_DUE: Duration = Duration::from_millis(250);
@@ -403,131 +404,9 @@ impl Deliverer {
         merchant.map_or(Lane::Main, |merchant| merchant.way.lane())
     }
 
-    /// The same notification with that progress, in the lane where it belongs.
-    fn successor(&self, envelope: &Envelope, progress: Progress) -> Envelope {
-        Envelope { progress, lane: self.lane_of(envelope), notification: envelope.notification.clone() }
-    }
-
     /// Whether the merchant is served by that version of its plugin still.
     fn is_current(&self, id: &MerchantId, merchant: &Merchant) -> bool {
         self.merchants.get(id).is_some_and(|current| current.plugin.hash() == merchant.plugin.hash())
-    }
-
-    /// Carries out what follows an attempt, which is recorded.
-    async fn carry_out(&self, in_hand: InHand, step: NextStep, at: Moment, recorded: Recorded) {
-        let InHand { envelope, receipt, .. } = in_hand;
-        let result = match step {
-            NextStep::Retry(progress) | NextStep::Hold(progress, _) => {
-                receipt.park(&self.successor(&envelope, progress)).await
-            }
-            NextStep::Finish(outcome) => {
-                let attempts = outcome.attempts(envelope.progress.attempt);
-                let Progress { first_seen, replay, .. } = envelope.progress;
-                let ending = Ending { outcome, attempts, first_seen, at, replay, recorded };
-                self.finish(&envelope, receipt, ending).await
-            }
-        };
-        settled(result, Some(&envelope));
-    }
-
-    /// Settles a message that makes no attempt, because its notification has come further.
-    async fn catch_up(&self, in_hand: InHand, step: Behind) {
-        let InHand { envelope, receipt, redelivered, .. } = in_hand;
-        let (notification, attempt) = (envelope.notification.id(), envelope.progress.attempt.get());
-        tracing::info!(%notification, attempt, redelivered, step = step.name(), "a message whose attempt was made already");
-        let result = match step {
-            Behind::Follow(progress) => receipt.park(&self.successor(&envelope, progress)).await,
-            Behind::Finish(ending) => self.finish(&envelope, receipt, ending).await,
-            Behind::Forget(recorded) => receipt.forget(recorded).await,
-            Behind::Refuse => {
-                self.measures.count_poisoned(Poisoned::Conflict);
-                receipt.poison(ANOTHER_TEXT, None).await
-            }
-        };
-        settled(result, Some(&envelope));
-    }
-
-    /// Tells the payment centre and forgets the message. That all have been told is noted here, or by who tells the endpoint.
-    async fn finish(
-        &self,
-        envelope: &Envelope,
-        receipt: Box<dyn Receipt>,
-        ending: Ending,
-    ) -> Result<(), BrokerError> {
-        let Ending { outcome, attempts, first_seen, at, replay, recorded } = ending;
-        let event = OutcomeEvent::new(&envelope.notification, &outcome, attempts, first_seen, at);
-        let event = event.of_replay(replay);
-        match outcome {
-            Outcome::Abandoned { reason } => {
-                self.measures.count_poisoned(Poisoned::Abandoned);
-                receipt.poison(&reason, Some(&event)).await?;
-            }
-            Outcome::Confirmed { .. } | Outcome::Stopped { .. } | Outcome::Exhausted { .. } => {
-                receipt.finish(&event, recorded).await?;
-            }
-        }
-        if let Some(traces) = &self.traces {
-            spans::end(traces, &event);
-        }
-        match &self.outcomes {
-            Some(outcomes) => outcomes.hand_over(event),
-            None => self.journal.told(envelope.notification.id(), replay).await,
-        }
-        Ok(())
-    }
-}
-
-/// A message that has been taken up.
-struct InHand {
-    envelope: Box<Envelope>,
-    redelivered: bool,
-    receipt: Box<dyn Receipt>,
-    /// Becomes true when the gateway stops.
-    drained: watch::Receiver<bool>,
-    /// How much later than due it was taken up.
-    late: Duration,
-}
-
-impl InHand {
-    /// Asks the journal, however long it takes: a journal that is away slows the intake down, because deliveries stay
-    /// out. Gives up only when the gateway stops.
-    async fn insist<T, F>(&self, done: &str, mut ask: impl FnMut() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, JournalError>>,
-    {
-        const LONGEST_WAIT: Duration = Duration::from_secs(5);
-        let mut wait = Duration::from_millis(50);
-        loop {
-            // So that all that is in hand does not ask at once when the journal is back.
-            let pause = wait.mul_f64(rand::random_range(0.5..1.0));
-            match ask().await {
-                Ok(answer) => return Some(answer),
-                Err(error) => {
-                    let notification = self.envelope.notification.id();
-                    tracing::error!(%notification, %error, retry_in = ?pause, "not {done}");
-                }
-            }
-            if !self.may_wait(pause).await {
-                return None;
-            }
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
-    }
-
-    /// Waits for so long; false as soon as the gateway stops.
-    async fn may_wait(&self, wait: Duration) -> bool {
-        let mut drained = self.drained.clone();
-        tokio::select! {
-            () = tokio::time::sleep(wait) => true,
-            _ = drained.wait_for(|draining| *draining) => false,
-        }
-    }
-}
-
-fn settled(result: Result<(), BrokerError>, envelope: Option<&Envelope>) {
-    if let Err(error) = result {
-        let notification = envelope.map(|envelope| envelope.notification.id().as_str());
-        tracing::warn!(notification, %error, "a message was not settled and will come again");
     }
 }
 
