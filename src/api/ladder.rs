@@ -42,7 +42,11 @@ pub(super) async fn ladder(State(api): State<Api>) -> Result<Response, Problem> 
     }
     let answer = json!({
         "counted_at": counted.at,
-        "work_queue": {"waiting": counts.new + anew.waiting, "oldest": counts.oldest_new.into_iter().chain(anew.oldest).min()},
+        "work_queue": {
+            "waiting": counts.new + anew.waiting,
+            "next_due": counts.oldest_due_at_once.into_iter().chain(anew.next_due).min(),
+            "oldest": counts.oldest_new.into_iter().chain(anew.oldest).min(),
+        },
         "slow_lane": {"merchants": slow.len(), "waiting": in_slow_lane.map(|count| count.count).sum::<u64>()},
         "rungs": rungs,
         "held": by_cause(&counts.held),

@@ -71,7 +71,12 @@ fn overview(ready: &Value, ladder: &Value, now: Moment) -> String {
         Column::name("next due"),
     ]);
     let work = &ladder["work_queue"];
-    table.row(["first attempt".to_owned(), text(&work["waiting"]), age(&work["oldest"], now), String::new()]);
+    table.row([
+        "first attempt".to_owned(),
+        text(&work["waiting"]),
+        age(&work["oldest"], now),
+        until(&work["next_due"], now),
+    ]);
     for rung in rows(&ladder["rungs"]) {
         let delay = rung["delay_ms"].as_u64().unwrap_or_default();
         let name = if delay < 1_000 {
@@ -114,7 +119,7 @@ mod tests {
         let now: Moment = "2026-11-22T08:10:00Z".parse().expect("valid");
         let ladder = json!({
             "counted_at": "2026-11-22T08:10:00Z",
-            "work_queue": {"waiting": 0, "oldest": null},
+            "work_queue": {"waiting": 2, "next_due": "2026-11-22T08:09:20Z", "oldest": "2026-11-22T08:09:20Z"},
             "slow_lane": {"merchants": 1, "waiting": 7},
             "rungs": [
                 {"delay_ms": 500, "waiting": 1, "next_due": "2026-11-22T08:10:00Z", "oldest": "2026-11-22T08:09:59Z"},
@@ -130,7 +135,7 @@ broker: ready
 journal: not written
 
 where                waiting  oldest  next due
-first attempt              0       -
+first attempt              2    40 s  now
 rung of 500 ms             1     1 s  now
 rung of 30 s            1200    29 s  in 3 s
 rung of 5 min              0       -  -

@@ -1,12 +1,14 @@
-//! What is said when the broker is away, when nobody has configured a merchant, and when a plugin fails.
+//! What is said when the broker is away, when nobody has configured a merchant, when a plugin fails, and when what comes in piles up.
 
 use std::fs;
+
+use tokio::sync::watch;
 
 use crate::browser::Browser;
 use crate::nothing_is_amiss;
 use crate::support::gateway::{Gateway, SOON, Store, record};
 use crate::support::guest::Guest;
-use crate::support::merchant::{Answer, StubMerchant, always};
+use crate::support::merchant::{Answer, Received, StubMerchant, always};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::rabbit::Rabbit;
 
@@ -96,6 +98,34 @@ async fn what_is_held_says_why_and_the_plugins_page_says_whose_fault_it_is() {
     browser.until_true("it is done", "return document.querySelector('dialog') === null").await;
     browser.click("#nav a[href='#/audit']").await;
     browser.until(".view", &["rollback", "guest", "it was better before"]).await;
+    nothing_is_amiss(&browser, &gateway, &[]).await;
+    assert!(gateway.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_attempts_that_pile_up_are_said_to_be_late() {
+    let (open, opened) = watch::channel(false);
+    let once = move |_: &Received| Answer::Once(opened.clone(), Box::new(Answer::Confirm));
+    let stub = StubMerchant::start(once).await;
+    // The one that is under way has the only place, and what comes after it is late after 15 s.
+    let mut gateway = Gateway::new(Store::Embedded, "prefetch = 1\n");
+    gateway.merchant("slow-tailor", &stub.url("/"), "total_timeout = \"2m\"\n");
+    gateway.start();
+    gateway.ready().await;
+    let browser = Browser::start().await;
+    browser.go(&format!("{}/console", gateway.api())).await;
+    browser.until("#headline", &["All is well"]).await;
+    for id in ["n1", "n2", "n3"] {
+        gateway.send(&record(id, "slow-tailor", id)).await;
+    }
+    browser
+        .until(".sentence.wrong", &["First attempts are late: what was due", "has not been attempted"])
+        .await;
+    let foot = "return document.querySelector('.ladder .bad')?.textContent";
+    browser.until_true("it is late in the picture, too", &format!("{foot}.startsWith('new')")).await;
+    browser.until_true("it says how late", &format!("{foot}.includes('s late')")).await;
+    open.send_replace(true);
+    browser.until("#headline", &["All is well"]).await;
     nothing_is_amiss(&browser, &gateway, &[]).await;
     assert!(gateway.stop().success());
 }

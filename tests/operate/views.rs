@@ -42,7 +42,7 @@ async fn what_waits_is_shown_where_it_waits() {
     };
     let expected = json!({
         "counted_at": null,
-        "work_queue": {"waiting": 0, "oldest": null},
+        "work_queue": {"waiting": 0, "next_due": null, "oldest": null},
         "slow_lane": {"merchants": 0, "waiting": 0},
         "rungs": [rung(1_800_000, 1), rung(3_600_000, 2), rung(7_200_000, 0)],
         "held": [{"cause": "unknown_merchant", "count": 1, "oldest": held["since"]}],

@@ -32,7 +32,7 @@ const soonest = ({ rungs }) => rungs.filter((rung) => rung.waiting > 0)
   .reduce((first, rung) => (first && first.next_due <= rung.next_due ? first : rung), null);
 
 function rows(ladder) {
-  const ended = ladder.ended_24h.exhausted, fresh = ladder.work_queue.waiting, first = soonest(ladder);
+  const ended = ladder.ended_24h.exhausted, fresh = ladder.work_queue, first = soonest(ladder);
   return [
     { name: "given up", waiting: ended, says: ended ? "last 24 h" : "", is_bad: ended > 0 },
     ...chosen(ladder)[0].map((rung) => {
@@ -42,7 +42,7 @@ function rows(ladder) {
         is_bad: waits && is_late(rung.next_due), way: waits ? 1 - Math.min(1, Math.max(0, (Date.parse(rung.next_due) - now()) / rung.delay_ms)) : null,
       };
     }),
-    { name: "new", waiting: fresh, says: fresh ? "now" : "" },
+    { name: "new", waiting: fresh.waiting, says: fresh.next_due ? due(fresh.next_due) : "", is_bad: is_late(fresh.next_due) },
   ];
 }
 

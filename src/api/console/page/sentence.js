@@ -62,13 +62,21 @@ function* merchants({ down, paused, holds, ladder }) {
   }
 }
 
-/** What needs somebody's decision. */
-function* decisions({ ladder, undelivered, plugins }) {
+/** What was due and has not gone on. */
+function* lateness({ ladder }) {
+  const { next_due: fresh } = ladder.work_queue;
+  if (is_late(fresh)) {
+    yield { level: "wrong", text: `First attempts are late: what was due ${seconds(now() - Date.parse(fresh))} ago has not been attempted.` };
+  }
   const late = ladder.rungs.filter((rung) => rung.waiting > 0 && is_late(rung.next_due));
   if (late.length > 0) {
     const longest = Math.max(...late.map((rung) => now() - Date.parse(rung.next_due)));
     yield { level: "wrong", text: `The ladder is late: what was due ${seconds(longest)} ago has not gone on from ${names(late.map((rung) => length(rung.delay_ms)))}.` };
   }
+}
+
+/** What needs somebody's decision. */
+function* decisions({ ladder, undelivered, plugins }) {
   const { exhausted, stopped, abandoned } = ladder.ended_24h;
   for (const [outcome, number, words] of [["exhausted", exhausted, "never confirmed"], ["stopped", stopped, "refused for good"], ["abandoned", abandoned, "given up"]]) {
     if (!number) continue;
@@ -100,7 +108,7 @@ const WEIGHT = { wrong: 0, look: 1, note: 2 };
 export function sentences(facts) {
   const said = [...gateway(facts)];
   if (!facts.ladder) return said;
-  said.push(...merchants(facts), ...decisions(facts));
+  said.push(...merchants(facts), ...lateness(facts), ...decisions(facts));
   said.sort((one, other) => WEIGHT[one.level] - WEIGHT[other.level]);
   if (said.length === 0 || said[0].level === "note") {
     const { rungs, held } = facts.ladder;
