@@ -1,7 +1,9 @@
 //! What the gateway is compared with, each a process of its own: this program again, told by a variable what to be.
 //!
 //! The **bare pipe** consumes, POSTs and acknowledges, and nothing else: no plugin, no journal, no event. It is what machine,
-//! broker and client can do; the ratio is what the gateway costs. **POST only** leaves out the broker, too.
+//! broker and client can do; the ratio is what the gateway costs. **POST only** leaves out the broker, too. The **telling pipe** does
+//! one thing of the gateway's beside: before it acknowledges, an exchange has confirmed an event. So it is what the broker would allow a
+//! gateway that cost nothing itself.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -10,9 +12,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, Method};
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use paynotify::domain::Request;
 use paynotify::http::{Client, Reach, Settings, TlsRoots};
 use tokio::task::JoinSet;
@@ -28,8 +32,9 @@ pub(crate) const PREFETCH: u16 = 256;
 
 /// What such a process does.
 pub(crate) enum Task {
-    /// Carries what is in a queue to a URL, until it is ended. If the URL ends with `=`, the id is put there.
-    Pipe { broker: String, queue: String, url: String },
+    /// Carries what is in a queue to a URL, until it is ended, and tells the exchange of each, if there is one. If the URL ends with
+    /// `=`, the id is put there.
+    Pipe { broker: String, queue: String, url: String, exchange: Option<String> },
     /// POSTs so many records to a URL.
     PostOnly { count: usize, url: String },
 }
@@ -39,9 +44,12 @@ impl Task {
     pub(crate) fn of_this_process() -> Result<Option<Self>> {
         let Ok(text) = std::env::var(VARIABLE) else { return Ok(None) };
         Ok(Some(match text.split('\n').collect::<Vec<_>>()[..] {
-            ["pipe", broker, queue, url] => {
-                Self::Pipe { broker: broker.to_owned(), queue: queue.to_owned(), url: url.to_owned() }
-            }
+            ["pipe", broker, queue, url, exchange] => Self::Pipe {
+                broker: broker.to_owned(),
+                queue: queue.to_owned(),
+                url: url.to_owned(),
+                exchange: (!exchange.is_empty()).then(|| exchange.to_owned()),
+            },
             ["post-only", count, url] => Self::PostOnly { count: count.parse()?, url: url.to_owned() },
             _ => bail!("{VARIABLE} holds no task"),
         }))
@@ -50,7 +58,10 @@ impl Task {
     /// Starts a process that does it.
     pub(crate) fn spawn(&self) -> Result<Running> {
         let words = match self {
-            Self::Pipe { broker, queue, url } => format!("pipe\n{broker}\n{queue}\n{url}"),
+            Self::Pipe { broker, queue, url, exchange } => {
+                let exchange = exchange.as_deref().unwrap_or_default();
+                format!("pipe\n{broker}\n{queue}\n{url}\n{exchange}")
+            }
             Self::PostOnly { count, url } => format!("post-only\n{count}\n{url}"),
         };
         Running::spawn(Command::new(std::env::current_exe()?).env(VARIABLE, words))
@@ -59,7 +70,7 @@ impl Task {
     /// Does it.
     pub(crate) async fn run(self) -> Result<()> {
         match self {
-            Self::Pipe { broker, queue, url } => bare_pipe(&broker, &queue, &url).await,
+            Self::Pipe { broker, queue, url, exchange } => pipe(&broker, &queue, &url, exchange).await,
             Self::PostOnly { count, url } => post_only(count, &url).await,
         }
     }
@@ -78,10 +89,34 @@ async fn post(client: &Client, uri: http::Uri, body: Bytes) -> Result<()> {
     Ok(())
 }
 
-async fn bare_pipe(broker: &str, queue: &str, url: &str) -> Result<()> {
+/// Where events go.
+struct Events {
+    channel: Channel,
+    exchange: String,
+}
+
+impl Events {
+    /// Like the gateway's: persistent, and about as long as what was consumed.
+    async fn tell(&self, body: &[u8]) -> Result<()> {
+        let (options, properties) =
+            (BasicPublishOptions::default(), BasicProperties::default().with_delivery_mode(2));
+        let (exchange, routing_key) = (self.exchange.as_str().into(), "confirmed.m0".into());
+        let publish = self.channel.basic_publish(exchange, routing_key, options, body, properties);
+        ensure!(publish.await?.await?.is_ack(), "the exchange takes each event");
+        Ok(())
+    }
+}
+
+async fn pipe(broker: &str, queue: &str, url: &str, exchange: Option<String>) -> Result<()> {
     let client = client()?;
     let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
+    let mut events = None;
+    if let Some(exchange) = exchange {
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        events = Some(Arc::new(Events { channel, exchange }));
+    }
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let mut consumer = channel
         .basic_consume(queue.into(), "pipe".into(), BasicConsumeOptions::default(), FieldTable::default())
@@ -90,7 +125,7 @@ async fn bare_pipe(broker: &str, queue: &str, url: &str) -> Result<()> {
     let mut under_way = JoinSet::new();
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        let client = Arc::clone(&client);
+        let (client, events) = (Arc::clone(&client), events.clone());
         let uri = if url.ends_with('=') {
             let id = id_of(&delivery.data).context("a record has an id")?;
             format!("{url}{id}").parse()?
@@ -99,6 +134,9 @@ async fn bare_pipe(broker: &str, queue: &str, url: &str) -> Result<()> {
         };
         under_way.spawn(async move {
             post(&client, uri, Bytes::copy_from_slice(&delivery.data)).await?;
+            if let Some(events) = events {
+                events.tell(&delivery.data).await?;
+            }
             delivery.acker.ack(BasicAckOptions::default()).await?;
             Ok::<_, anyhow::Error>(())
         });

@@ -34,12 +34,13 @@ pub fn run(choice: &Choice) -> Result<()> {
     let mut bench = cargo();
     bench.arg("bench");
     if choice.quick {
-        bench.args(["--profile", "dev", "--workspace"]);
+        bench.args(["--profile", "dev"]);
     } else {
         say("bench: building with optimisation, which takes minutes the first time");
-        bench.args(["--package", "paynotify"]);
     }
-    bench.args(["--locked", "--bench", "bench", "--"]);
+    // The whole workspace, so that what is built has the features that every other build has, and
+    // is not built a second time.
+    bench.args(["--workspace", "--locked", "--bench", "bench", "--"]);
     if choice.quick {
         bench.arg("--quick");
     }

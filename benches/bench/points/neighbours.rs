@@ -243,7 +243,7 @@ impl Rig {
             Carrier::Pipe => {
                 let (broker, queue) = (context.node.amqp_url(), PIPE_QUEUE.to_owned());
                 let url = self.sink.url("/?notify_id=");
-                (PIPE_QUEUE.to_owned(), Some(Task::Pipe { broker, queue, url }.spawn()?))
+                (PIPE_QUEUE.to_owned(), Some(Task::Pipe { broker, queue, url, exchange: None }.spawn()?))
             }
         };
         let [others, one] = &mut self.producers;

@@ -19,6 +19,8 @@ use crate::support::sink::{Lap, Laps, Sink};
 /// A round that takes longer has failed.
 const LONGEST: Duration = Duration::from_secs(180);
 const PIPE_QUEUE: &str = "bench.pipe";
+/// Whom the telling pipe tells: a topic exchange like the gateway's, to which nobody listens, as to that one.
+const EVENTS: &str = "bench.pipe.events";
 /// What the examples ask for.
 const KEY: &str = "[[keys]]\nrole = \"signing\"\nalgorithm = \"hmac-sha256\"\nsecret = \"file:acme.key\"\n";
 /// The languages of point 2, and how many notifications of each a round has: the last takes a millisecond for one.
@@ -36,7 +38,8 @@ struct Variant {
 }
 
 enum Kind {
-    Pipe,
+    /// And the exchange that it tells.
+    Pipe(Option<&'static str>),
     PostOnly,
     Gateway(Box<Gateway>, Store),
 }
@@ -61,10 +64,12 @@ pub(super) async fn measure(context: &Context, pipe: bool, languages: bool) -> R
     let count = context.pick(20_000, 200);
     let laps = Arc::new(Laps::default());
     let sink = Sink::start(laps.script())?;
-    let mut variants = vec![Variant::new("pipe", "bare pipe", count, Kind::Pipe)];
+    let mut variants = vec![Variant::new("pipe", "bare pipe", count, Kind::Pipe(None))];
     let mut skipped = String::new();
     if pipe {
         variants.push(Variant::new("post_only", "POST only, without a broker", count, Kind::PostOnly));
+        let title = "bare pipe that tells an exchange of each";
+        variants.push(Variant::new("telling_pipe", title, count, Kind::Pipe(Some(EVENTS))));
         let plain = gateway(context, &sink, None).await?;
         variants.push(Variant::new("gateway", "gateway, `plain` in Rust", count, plain));
     }
@@ -82,6 +87,7 @@ pub(super) async fn measure(context: &Context, pipe: bool, languages: bool) -> R
     }
     let rabbit = Rabbit::connect(&context.node.amqp_url()).await?;
     rabbit.quorum_queue(PIPE_QUEUE, &[]).await?;
+    rabbit.topic_exchange(EVENTS).await?;
     let mut rig = Rig { context, rabbit, laps, sink };
     for round in 1..=rounds {
         for variant in &mut variants {
@@ -135,11 +141,12 @@ impl Rig<'_> {
         let record = |number| ("m0".to_owned(), record(&format!("{}{round}", variant.key), number, "m0"));
         let (rabbit, laps) = (&mut self.rabbit, &self.laps);
         match &mut variant.kind {
-            Kind::Pipe => {
+            Kind::Pipe(exchange) => {
                 rabbit.fill("", count, |number| (PIPE_QUEUE.to_owned(), record(number).1)).await?;
                 laps.expect(count);
                 let (broker, queue) = (self.context.node.amqp_url(), PIPE_QUEUE.to_owned());
-                let process = Task::Pipe { broker, queue, url: self.sink.url("/") }.spawn()?;
+                let (url, exchange) = (self.sink.url("/"), exchange.map(str::to_owned));
+                let process = Task::Pipe { broker, queue, url, exchange }.spawn()?;
                 laps.watch(process.id());
                 let lap = laps.lap(LONGEST).await?;
                 // What is still to be acknowledged would come again in the next round.
@@ -174,17 +181,19 @@ fn against_the_pipe(variants: &[Variant], count: usize) -> Point {
         format!(
             "RabbitMQ quorum queues, {count} notifications a round. The queue is filled first; the time is from the sink's first \
              request to its last, and so is the processor time of the one process (start-up is in neither). The bare pipe consumes, \
-             POSTs and acknowledges, with the gateway's own client. The gateway has its journal (SQLite, transcripts of all attempts), \
+             POSTs and acknowledges, with the gateway's own client; the one that tells an exchange waits for a publisher confirm before it \
+             acknowledges, as the gateway does, and shows what a gateway that cost nothing would reach. The gateway has its journal (SQLite, transcripts of all attempts), \
              its outcome events, and the defaults, but for one merchant with `in_flight_per_merchant` = \
              `idle_connections_per_merchant` = {PREFETCH}, which is the pipe's prefetch, too, and `log.level` = \"warn\"."
         ),
     );
     let found = |key: &str| variants.iter().find(|variant| variant.key == key);
-    let (Some(pipe), Some(post_only), Some(gateway)) = (found("pipe"), found("post_only"), found("gateway"))
+    let (Some(pipe), Some(post_only), Some(telling), Some(gateway)) =
+        (found("pipe"), found("post_only"), found("telling_pipe"), found("gateway"))
     else {
         return point;
     };
-    for variant in [pipe, post_only, gateway] {
+    for variant in [pipe, post_only, telling, gateway] {
         point.row(format!("{}_per_second", variant.key), &variant.title, "1/s", &variant.per_second());
     }
     point.at_least(FIFTEEN_TIMES_SVIX);
@@ -192,7 +201,9 @@ fn against_the_pipe(variants: &[Variant], count: usize) -> Point {
     point.row("throughput_ratio", "gateway ÷ bare pipe", "×", &ratio).at_least(0.75);
     let ratio = ratios(&gateway.per_second(), &post_only.per_second());
     point.row("post_only_ratio", "gateway ÷ POST only", "×", &ratio);
-    for variant in [pipe, post_only, gateway] {
+    let ratio = ratios(&telling.per_second(), &pipe.per_second());
+    point.row("telling_ratio", "bare pipe that tells an exchange ÷ bare pipe", "×", &ratio);
+    for variant in [pipe, post_only, telling, gateway] {
         let title = format!("{}: processor time each", variant.title);
         point.row(format!("{}_processor", variant.key), title, "µs", &variant.processor());
     }

@@ -100,11 +100,16 @@ impl Rabbit {
         Ok(())
     }
 
-    /// Declares an exchange from which everything goes to one queue.
-    pub(crate) async fn exchange_to(&self, exchange: &str, queue: &str) -> Result<()> {
+    /// Declares a durable topic exchange.
+    pub(crate) async fn topic_exchange(&self, exchange: &str) -> Result<()> {
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let none = FieldTable::default();
-        self.channel.exchange_declare(exchange.into(), ExchangeKind::Topic, options, none).await?;
+        Ok(self.channel.exchange_declare(exchange.into(), ExchangeKind::Topic, options, none).await?)
+    }
+
+    /// Declares an exchange from which everything goes to one queue.
+    pub(crate) async fn exchange_to(&self, exchange: &str, queue: &str) -> Result<()> {
+        self.topic_exchange(exchange).await?;
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
         Ok(self.channel.queue_bind(queue.into(), exchange.into(), "#".into(), options, none).await?)
     }
