@@ -8,7 +8,7 @@
 //! A call that has run for longer than a well-behaved one needs ([`SHORT`]) is a long one. It goes on, from where it
 //! was, on threads to which the system gives what the gateway and short calls leave over, and where long calls take
 //! turns, a short one each. A plugin that has made one begins its next calls there ([`Pace`]). So plugins that loop slow each
-//! other down, and nobody else.
+//! other down, and nobody else. Nor do they ever have all processors to themselves: each of those threads rests after a turn ([`REST`]).
 //!
 //! Running time is what processors have worked for a call, however long it had to wait for them: a busy machine never
 //! makes a plugin look slow.
@@ -38,6 +38,10 @@ const TURN: u32 = 10;
 /// The turn of a long call. Many a Linux kernel takes a processor from a thread of the idle policy only when that one enters the
 /// kernel, or at the timer's next interrupt, and these are 4 ms apart; a guest enters it at each turn's end.
 const LONG_TURN: u32 = 1;
+/// For so much of the time that a long call's turn took its thread rests afterwards. What is always busy, even with what gives way at once,
+/// is felt: the bare pipe of `cargo xtask bench` beside endless loops of the idle policy on each of two processors had a p99 of 60 to 700 ms instead
+/// of 2, and of 3 when each of them rested for a quarter of the time (Linux 6.18).
+const REST: f64 = 0.5;
 /// A call of at most so long is quick: one of a Rust guest takes a tenth of it, one of an interpreter for JavaScript the half.
 const QUICK: Duration = Duration::from_micros(500);
 /// So many calls in a row must have been quick before the next begins where it is made.
@@ -68,14 +72,15 @@ impl LongCalls {
 }
 
 impl GuestThreads {
-    /// Twice as many of each kind as there are processors, because some instructions of a guest (filling 100 MiB)
-    /// cannot be interrupted, and only the system can divide a processor between such a one and others.
+    /// Twice as many for short calls as there are processors, because some instructions of a guest (filling 100 MiB)
+    /// cannot be interrupted, and only the system can divide a processor between such a one and others. For long ones no more than
+    /// there are processors, so that their rests are the processors'.
     pub(super) fn new(processors: usize, long_calls: LongCalls) -> std::io::Result<Self> {
         Ok(Self {
             short: Pool::new("guest", 2 * processors, || {})?,
             // With more than what is left over they would be felt; so a machine that is busy for a long time keeps them
             // waiting for as long.
-            long: Pool::new("guest-long", 2 * processors, step_back)?,
+            long: Pool::new("guest-long", processors, step_back)?,
             long_calls,
         })
     }
@@ -117,7 +122,7 @@ impl GuestThreads {
         // It counts for as long as it runs, also when nobody waits for it any more.
         self.long
             .run(async move {
-                let called = call.await;
+                let called = WithRests(call).await;
                 drop(one_more);
                 called
             })
@@ -308,6 +313,23 @@ impl<R> Future for Call<R> {
     }
 }
 
+/// A long call, on a thread that rests after each of its turns.
+struct WithRests<R>(Call<R>);
+
+impl<R> Future for WithRests<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let before = self.0.running.so_far();
+        let polled = Pin::new(&mut self.0).poll(context);
+        if polled.is_pending() {
+            // The thread, not the call alone: another call would have the processor otherwise.
+            std::thread::sleep(self.0.running.so_far().saturating_sub(before).mul_f64(REST));
+        }
+        polled
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,6 +380,22 @@ mod tests {
         assert_eq!(stepped_back().await, has_stepped_back(), "as the test's own thread");
         pace.has_made_one(2 * SHORT, Begins::Short);
         assert!(stepped_back().await);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn long_calls_leave_a_part_of_the_processors_alone() {
+        let threads = GuestThreads::new(1, LongCalls::default()).expect("threads");
+        let pace = Pace { long: AtomicU32::new(u32::MAX), quick: AtomicI32::new(0) };
+        let (long, running) = (Duration::from_millis(60), [Arc::default(), Arc::default()]);
+        let began = std::time::Instant::now();
+        let calls =
+            running.each_ref().map(|running| threads.run(work(Arc::clone(running), long), running, &pace));
+        let [one, other] = calls;
+        let (one, other) = tokio::join!(one, other);
+        assert!(one.is_ok() && other.is_ok());
+        // The last turn of each has no rest.
+        let least = (long - Duration::from_millis(2)).mul_f64(2.0 * (1.0 + REST));
+        assert!(began.elapsed() >= least, "{:?}", began.elapsed());
     }
 
     #[tokio::test(flavor = "multi_thread")]
